@@ -1,0 +1,1 @@
+"""What crosses a border: JSON Schemas, and beside each the frozen dataclass it becomes."""

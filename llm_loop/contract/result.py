@@ -1,0 +1,88 @@
+"""What a finished training says of itself: ``result.json``."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any, Self
+
+from llm_loop.contract import schemas
+from llm_loop.errors import ContractError
+
+SCHEMA_VERSION = 1
+
+
+class Direction(StrEnum):
+    """Which way a metric is better."""
+
+    MIN = "min"
+    MAX = "max"
+
+
+def higher_is_better(value: float, direction: Direction) -> float:
+    """Turn a metric so that higher is better."""
+    return value if direction is Direction.MAX else -value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """Hold a run's result. ``value`` is the selection metric at its best epoch, always finite."""
+
+    metric: str
+    direction: Direction
+    value: float
+    best_val_score: float
+    best_epoch: int | None = None
+    epochs_run: int | None = None
+    n: int | None = None
+    split: str = "val"
+    seed: int | None = None
+    budget: dict[str, Any] | None = None
+    params: dict[str, Any] | None = None
+    stopped_early: bool = False
+    trainer_version: str | None = None
+    data_hash: str | None = None
+    score_source: str = "self_reported"
+    interval: tuple[float, float] | None = None
+    model: str | None = None
+    run_seconds: float | None = None
+    test_opened: bool = False
+    schema_version: int = SCHEMA_VERSION
+
+    @classmethod
+    def from_json(cls, value: Any, subject: str = "result.json") -> Self:
+        """Check ``value`` and build the result.
+
+        Raises ContractError, also when a number is not finite, ``best_val_score`` disagrees with
+        value and direction, or the score claims to be recomputed (nobody recomputes one yet).
+        """
+        schemas.check("result", value, subject)
+        fields = dict(value)
+        fields["direction"] = Direction(fields["direction"])
+        broken = []
+        if not math.isfinite(fields["value"]):
+            broken.append(f"value: {fields['value']} is not finite")
+        elif not math.isclose(fields["best_val_score"], higher_is_better(fields["value"], fields["direction"])):
+            broken.append("best_val_score: disagrees with value and direction")
+        if fields["score_source"] != "self_reported":
+            broken.append("score_source: a training can only report its own score (self_reported)")
+        if fields["interval"] is not None:
+            broken += _broken_interval(fields["interval"])
+            fields["interval"] = tuple(fields["interval"])
+        if broken:
+            raise ContractError(subject, broken)
+        return cls(**fields)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form, every key of the schema in it."""
+        value = asdict(self)
+        value["direction"] = self.direction.value
+        value["interval"] = None if self.interval is None else list(self.interval)
+        return value
+
+
+def _broken_interval(interval: list[float]) -> list[str]:
+    if len(interval) != 2 or not all(map(math.isfinite, interval)) or interval[0] > interval[1]:
+        return ["interval: two finite numbers, low first, are wanted"]
+    return []

@@ -1,0 +1,1 @@
+"""What the loop remembers: the journal, and the files that are projections of it."""

@@ -1,0 +1,1 @@
+"""Runs and the engine that holds their processes."""

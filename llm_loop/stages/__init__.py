@@ -1,0 +1,1 @@
+"""The stages of a cycle: one verb, one file, one public function."""

@@ -1,0 +1,1 @@
+"""Files, clock, processes and locks: the only rooms that touch the operating system."""

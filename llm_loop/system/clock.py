@@ -1,0 +1,52 @@
+"""The one reader of clocks: aware UTC for people, monotonic seconds for durations."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Tell the time; tests pass one that moves only when told."""
+
+    def utc_now(self) -> datetime:
+        """Return the wall clock as an aware UTC time."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never step backwards; only differences mean anything."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait for ``seconds`` (0 or more)."""
+
+
+class SystemClock:
+    """Tell the machine's time."""
+
+    def utc_now(self) -> datetime:
+        """Return the wall clock as an aware UTC time."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Return the machine's monotonic seconds."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait for ``seconds``."""
+        time.sleep(seconds)
+
+
+def utc_text(moment: datetime) -> str:
+    """Write a moment as ISO 8601 with Z, to the second: ``2026-11-21T22:04:05Z``."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def utc_stamp(moment: datetime) -> str:
+    """Write a moment for a file name: ``20261121T220405Z``."""
+    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def parse_utc(text: str) -> datetime:
+    """Read ISO 8601 text; a text without a zone is taken as UTC. Raises ValueError."""
+    moment = datetime.fromisoformat(text)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -1,0 +1,143 @@
+"""The one writer of files: whole or not at all, UTF-8, with a bounded patience for sharing errors.
+
+Replacing goes through a temporary file in the same folder, flush, fsync and ``os.replace``. On
+Windows a file that somebody has open cannot be replaced or removed (WinError 5 and 32), so those
+calls are tried again for about a second; then the old file stands and a ``FileWriteError`` says who
+could not be written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from llm_loop.errors import CorruptFileError, FileWriteError
+
+_RETRY_PAUSES_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4)
+
+
+def read_text(path: Path) -> str:
+    """Return a text file's content without a byte order mark.
+
+    Raises FileNotFoundError when it is missing, CorruptFileError when it is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CorruptFileError(path, f"not UTF-8 text (byte {error.start})") from error
+
+
+def read_json(path: Path) -> Any:
+    """Return a JSON file's value.
+
+    Raises FileNotFoundError when it is missing, CorruptFileError when it does not parse.
+    """
+    try:
+        return json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise CorruptFileError(path, f"not JSON (line {error.lineno}: {error.msg})") from error
+
+
+def json_text(value: Any, *, indent: int | None = None) -> str:
+    """Write a value as JSON text; NaN and infinities are refused with ValueError."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
+
+
+def replace_text(path: Path, text: str, *, durable: bool = True) -> None:
+    """Replace a file's content, atomically.
+
+    ``durable=False`` leaves out the fsync: right only for a file that is rewritten every few
+    seconds and worth nothing after a power cut, such as the heartbeat. Raises FileWriteError; the
+    old file then stands.
+    """
+    temporary: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".tmp", dir=path.parent)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(text.encode("utf-8", "backslashreplace"))
+            stream.flush()
+            if durable:
+                os.fsync(stream.fileno())
+        os.chmod(temporary, 0o644)  # noqa: PTH101 - mkstemp makes it private; these files are for people
+        _patiently(lambda: os.replace(temporary, path))  # noqa: PTH105 - the plain call that the retry is about
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise FileWriteError(path, "write", error) from error
+
+
+def replace_json(path: Path, value: Any, *, durable: bool = True) -> None:
+    """Replace a JSON file, indented for people. Raises FileWriteError."""
+    replace_text(path, json_text(value, indent=2) + "\n", durable=durable)
+
+
+def append_line(path: Path, line: str, *, durable: bool = True) -> None:
+    """Append one whole line in one write. Raises FileWriteError.
+
+    ``line`` holds no line break; a JSON line never does.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab", buffering=0) as stream:
+            stream.write(f"{line}\n".encode())
+            if durable:
+                os.fsync(stream.fileno())
+    except OSError as error:
+        raise FileWriteError(path, "append to", error) from error
+
+
+def remove(path: Path) -> None:
+    """Remove a file; a missing one is fine. Raises FileWriteError."""
+    try:
+        _patiently(lambda: path.unlink(missing_ok=True))
+    except OSError as error:
+        raise FileWriteError(path, "remove", error) from error
+
+
+def set_aside(path: Path, stamp: str) -> Path:
+    """Move a corrupt file to ``NAME.corrupt-<stamp>`` and return its new place. Raises FileWriteError."""
+    aside = path.with_name(f"{path.name}.corrupt-{stamp}")
+    try:
+        _patiently(lambda: os.replace(path, aside))  # noqa: PTH105
+    except OSError as error:
+        raise FileWriteError(path, "set aside", error) from error
+    return aside
+
+
+def free_bytes(folder: Path) -> int:
+    """Return the free disk space, in bytes, where ``folder`` lies."""
+    return shutil.disk_usage(folder).free
+
+
+def read_tail(path: Path, max_bytes: int) -> str:
+    """Return the last ``max_bytes`` of a text file as text; "" when it is missing.
+
+    Undecodable bytes become U+FFFD: logs are untrusted.
+    """
+    try:
+        with path.open("rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, size - max_bytes))
+            return stream.read(max_bytes).decode("utf-8", "replace")
+    except FileNotFoundError:
+        return ""
+
+
+def _patiently(act: Callable[[], object]) -> None:
+    """Try ``act`` again after a sharing error, for about a second in all."""
+    for pause_s in _RETRY_PAUSES_S:
+        try:
+            act()
+            return
+        except PermissionError:
+            if os.name != "nt":
+                raise
+            time.sleep(pause_s)
+    act()
