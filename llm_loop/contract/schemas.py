@@ -48,17 +48,21 @@ def nearest(word: str, known: list[str]) -> str:
 def _sentence(error: ValidationError) -> str:
     where = ".".join(str(part) for part in error.absolute_path)
     if error.validator == "additionalProperties" and isinstance(error.instance, dict):
-        known = list(error.schema.get("properties", {}))
+        known = list(_mapping(error.schema).get("properties", {}))
         unknown = [key for key in error.instance if key not in known]
         text = ", ".join(f"unknown key {key!r}{nearest(str(key), known)}" for key in unknown)
         return f"{where}: {text}" if where else text
     if error.validator == "required":
         return f"{where}: {error.message}" if where else str(error.message)
     if error.validator == "type":
-        wanted = error.validator_value
-        wanted = wanted if isinstance(wanted, str) else " or ".join(wanted)
+        value: Any = error.validator_value
+        wanted = value if isinstance(value, str) else " or ".join(value)
         return f"{where or 'value'}: {_short(error.instance)} is not of type {wanted}"
     return f"{where or 'value'}: {_short(error.message)}"
+
+
+def _mapping(schema: Any) -> dict[str, Any]:
+    return schema if isinstance(schema, dict) else {}
 
 
 def _short(value: Any) -> str:

@@ -8,6 +8,7 @@ could not be written.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -79,14 +80,18 @@ def replace_json(path: Path, value: Any, *, durable: bool = True) -> None:
 
 
 def append_line(path: Path, line: str, *, durable: bool = True) -> None:
-    """Append one whole line in one write. Raises FileWriteError.
+    """Append a line, or several, in one write. Raises FileWriteError; then nothing was added.
 
-    ``line`` holds no line break; a JSON line never does.
+    A nearly full disk may take a part only: that part is cut off again.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        data = f"{line}\n".encode("utf-8", "backslashreplace")
         with path.open("ab", buffering=0) as stream:
-            stream.write(f"{line}\n".encode())
+            before = stream.seek(0, os.SEEK_END)
+            if stream.write(data) != len(data):
+                stream.truncate(before)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             if durable:
                 os.fsync(stream.fileno())
     except OSError as error:

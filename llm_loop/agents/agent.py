@@ -1,0 +1,114 @@
+"""What a worker and a mentor are: a child process with an observation, a deadline and one JSON answer.
+
+Two kinds exist in this version. ``builtin`` is the planner that needs no account. ``command`` is any
+program named by ``worker_command`` or ``mentor_command``: it reads the observation as JSON on standard
+input and prints its answer, one JSON object, on standard output. Nothing downstream knows who decided.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llm_loop.contract.observation import Observation
+from llm_loop.errors import ContractError, CorruptFileError
+from llm_loop.system import files, processes
+from llm_loop.system.processes import EndCause, Ending, HeldCommand, Keepers
+
+BUILTIN = "builtin"
+COMMAND = "command"
+MAX_ANSWER_BYTES = 2_000_000
+_GRACE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    """Hold how one agent is asked: its name, its command line (None: built in), its deadline in seconds."""
+
+    name: str
+    command: str | None
+    deadline_s: float
+
+
+class Calls:
+    """Make calls to agents: one folder each, held by a keeper like a run."""
+
+    def __init__(self, keepers: Keepers, workspace: Path) -> None:
+        self._keepers = keepers
+        self._workspace = workspace
+
+    def prepare(self, agent: Agent, folder: Path, observation: Observation) -> None:
+        """Write observation and spec; nothing is started. Raises CommandError, FileWriteError."""
+        question = folder / "observation.json"
+        files.replace_json(question, observation.to_json())
+        if agent.command is None:
+            argv: tuple[str, ...] = (sys.executable, "-X", "utf8", "-m", "llm_loop.agents.builtin", str(folder))
+        else:
+            first, *rest = _words(agent.command)
+            argv = (processes.resolve_program(first, os.environ.get("PATH", os.defpath)), *rest)
+        held = HeldCommand(
+            argv=argv,
+            cwd=self._workspace,
+            stdin=question,
+            stdout=folder / "stdout.txt",
+            stderr=folder / "stderr.txt",
+            stop_file=folder / "STOP",
+            grace_s=_GRACE_S,
+            deadline_s=agent.deadline_s,
+        )
+        self._keepers.prepare(folder, held)
+
+    def start(self, folder: Path, tag: str) -> None:
+        """Start a prepared call. Raises CommandError."""
+        self._keepers.start(folder, _call_environment(os.environ, tag))
+
+    def poll(self, folder: Path, now_s: float) -> Ending | None:
+        """Return how the call ended, or None while it is in flight."""
+        return self._keepers.poll(folder, now_s)
+
+
+def read_answer(folder: Path, ending: Ending) -> Any:
+    """Return the JSON value that an agent answered.
+
+    Raises ContractError that says why there is none: ended otherwise than with 0, too large, no JSON.
+    """
+    if ending.cause is not EndCause.EXITED or ending.exit_code != 0:
+        said = files.read_tail(folder / "stderr.txt", 2000).strip().splitlines()
+        how = f"exit code {ending.exit_code}" if ending.cause is EndCause.EXITED else ending.cause.value
+        raise ContractError("the agent's call", [f"ended with {how}" + (f": {said[-1][:300]}" if said else "")])
+    try:
+        return files.read_json(folder / "answer.json")
+    except FileNotFoundError:
+        pass
+    except CorruptFileError as error:
+        raise ContractError("the agent's answer", [error.reason]) from error
+    printed = folder / "stdout.txt"
+    if printed.stat().st_size > MAX_ANSWER_BYTES:
+        raise ContractError("the agent's answer", [f"larger than {MAX_ANSWER_BYTES} bytes"])
+    try:
+        return json.loads(printed.read_text(encoding="utf-8-sig", errors="replace"))
+    except ValueError as error:
+        raise ContractError("the agent's answer", [f"not JSON: {error}"]) from error
+
+
+def _words(command: str) -> list[str]:
+    """Split a command line; on Windows a backslash is a letter of a path."""
+    lexer = shlex.shlex(command, posix=True, punctuation_chars=False)
+    lexer.whitespace_split = True
+    lexer.commenters = ""
+    lexer.escape = "" if os.name == "nt" else "\\"
+    return list(lexer)
+
+
+def _call_environment(base: Mapping[str, str], tag: str) -> dict[str, str]:
+    """Return the environment of a call: this package importable, output in UTF-8, the tag of its processes."""
+    package_parent = str(Path(__file__).resolve().parents[2])
+    search = os.pathsep.join([package_parent, *filter(None, [base.get("PYTHONPATH")])])
+    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return {**base, **threads, "PYTHONPATH": search, "PYTHONUTF8": "1", "LLM_LOOP_RUN": tag}

@@ -1,0 +1,84 @@
+"""The command line: verbs, help, and the one wall where errors become words.
+
+Exit codes: 0 done; 1 a failure, named in one line; 2 wrong usage or configuration, nothing was started;
+3 another daemon holds the workspace; 130 interrupted. Answers go to standard output, talk to standard
+error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from llm_loop import __version__
+from llm_loop.errors import LoopError
+from llm_loop.verbs import config, login, pause, start, status, stop, watch
+
+_VERBS = (start, stop, status, watch, pause, config, login)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all verbs."""
+    parser = argparse.ArgumentParser(
+        prog="llm-loop",
+        description="Run CNN experiments unattended: a worker decides, a mentor challenges, a gate judges.",
+        epilog="Exit codes: 0 done; 1 failure; 2 wrong usage or configuration; 3 workspace held by another daemon.",
+    )
+    parser.add_argument("--version", action="version", version=f"llm_loop {__version__}")
+    parser.add_argument(
+        "--workspace",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="The folder that holds config/ and .llm_loop/ (default: the current folder).",
+    )
+    subparsers = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for verb in _VERBS:
+        verb.add_to(subparsers)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb and return its exit code."""
+    _speak_utf8()
+    arguments = build_parser().parse_args(argv)
+    arguments.workspace = arguments.workspace.expanduser().absolute()
+    try:
+        code: int = arguments.act(arguments)
+    except LoopError as error:
+        print(f"llm-loop: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001 - the wall: a defect of ours is said in one line, with its trace in a file
+        return _report_defect(error, arguments.workspace)
+    return code
+
+
+def _speak_utf8() -> None:
+    """Write UTF-8 whatever the console's code page; what it cannot show becomes a question mark."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(encoding="utf-8", errors="replace")
+
+
+def _report_defect(error: Exception, workspace: Path) -> int:
+    """Say that llm_loop itself failed, and leave the trace where it can be sent from."""
+    trace = "".join(traceback.format_exception(error))
+    place = workspace / ".llm_loop" / "logs" / "last_crash.txt"
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(trace, encoding="utf-8")
+    except OSError:
+        print(trace, file=sys.stderr)
+        return 1
+    print(f"llm-loop: a defect in llm_loop: {type(error).__name__}: {error}; the trace is in {place}", file=sys.stderr)
+    return 1

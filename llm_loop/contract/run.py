@@ -1,0 +1,114 @@
+"""A run and its attempts: their states and the moves between them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any, Self
+
+SCHEMA_VERSION = 1
+
+
+class RunState(StrEnum):
+    """Where a run stands."""
+
+    STAGED = "staged"
+    QUEUED = "queued"
+    RUNNING = "running"
+    REPAIRING = "repairing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+    LOST = "lost"
+    NEEDS_HUMAN = "needs_human"
+
+    @property
+    def is_final(self) -> bool:
+        """Tell whether a run in this state is over."""
+        return self in _FINAL
+
+
+_FINAL = frozenset({RunState.COMPLETED, RunState.FAILED, RunState.CANCELLED, RunState.LOST, RunState.NEEDS_HUMAN})
+
+MOVES: dict[RunState, frozenset[RunState]] = {
+    RunState.STAGED: frozenset({RunState.QUEUED, RunState.RUNNING, RunState.CANCELLED}),
+    RunState.QUEUED: frozenset({RunState.RUNNING, RunState.CANCELLED, RunState.LOST}),
+    RunState.RUNNING: frozenset({*_FINAL, RunState.QUEUED, RunState.REPAIRING, RunState.INTERRUPTED}),
+    RunState.REPAIRING: frozenset({RunState.QUEUED, RunState.FAILED, RunState.CANCELLED, RunState.NEEDS_HUMAN}),
+    RunState.INTERRUPTED: frozenset({RunState.QUEUED, RunState.RUNNING, RunState.CANCELLED}),
+}
+"""Allowed moves; a final state has none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """Hold one attempt. ``tag`` marks its processes, ``log_tag`` names its log files.
+
+    ``pid`` is for people; identity is the engine's business. ``cause`` is how it ended, or None.
+    """
+
+    number: int
+    tag: str
+    log_tag: str
+    engine: str = "local"
+    pid: int | None = None
+    started_utc: str | None = None
+    ended_utc: str | None = None
+    cause: str | None = None
+    exit_code: int | None = None
+    duration_s: float | None = None
+    cpu_s: float | None = None
+    peak_memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Hold one run from staging to the closing of its cycle.
+
+    ``decision`` is the JSON form as made; ``label`` is unique, ``label_decided`` what the decision
+    said; ``monitor_seconds`` is the effective value. ``cycle_record`` is what the closing cycle event
+    says of proposals, gate and mentor. ``experiment`` is a hash of what is run.
+    """
+
+    run_id: str
+    label: str
+    label_decided: str
+    cycle: int
+    cycle_trace_id: str
+    state: RunState
+    decision: dict[str, Any]
+    proposer: str
+    monitor_seconds: int
+    experiment: str
+    staged_seq: int
+    cycle_record: dict[str, Any]
+    attempts: tuple[Attempt, ...] = ()
+    stop_reason: str | None = None
+    cause: str | None = None
+    detail: str | None = None
+    result: dict[str, Any] | None = None
+    metrics: dict[str, float] | None = None
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def builds_on(self) -> tuple[str, ...]:
+        """The runs whose outcome the decision needs."""
+        return tuple(self.decision["builds_on"])
+
+    @property
+    def last_attempt(self) -> Attempt:
+        """The attempt that runs now or ran last. Only for a run that was launched."""
+        return self.attempts[-1]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return asdict(self) | {"state": self.state.value}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Self:
+        """Build a run from its JSON form."""
+        fields = dict(value)
+        fields["state"] = RunState(fields["state"])
+        fields["attempts"] = tuple(Attempt(**entry) for entry in fields["attempts"])
+        return cls(**fields)

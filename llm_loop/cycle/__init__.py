@@ -1,0 +1,101 @@
+"""The order of the stages; the only room that knows it.
+
+    plan lane    observe -> decide -> review (when due) -> gate -> prepare   ->  staged decision
+    run slots    launch -> monitor -> record -> learn
+
+Two lanes side by side: while a run trains, the next decision is staged, so the accelerator waits for
+nobody. Both are advanced by ticks and take their next step from the state alone.
+"""
+
+from __future__ import annotations
+
+from llm_loop.contract.run import RunState
+from llm_loop.cycle.closing import close
+from llm_loop.cycle.context import Context
+from llm_loop.cycle.plan_lane import PlanLane
+from llm_loop.cycle.run_slots import RunSlots
+from llm_loop.errors import FileWriteError
+from llm_loop.runs.local import STOP_FILE
+
+__all__ = ["Context", "Cycle"]
+
+_STEPS_A_TICK = 12
+_EDITS_EVERY_S = 1.0
+
+
+class Cycle:
+    """Advance both lanes of one workspace."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.slots = RunSlots(context)
+        self.plan_lane = PlanLane(context)
+        self._next_edits_s = 0.0
+
+    def recover(self) -> None:
+        """Take up what an earlier daemon left behind."""
+        self.context.memory.ensure_files()
+        for damage in self.context.memory.damaged:
+            self.context.ledger.record("history_damaged", why=str(damage))
+        self.slots.recover()
+        self.context.ledger.save()
+
+    def tick(self, now_s: float) -> None:
+        """Take every step that is due at ``now_s`` (monotonic seconds), then save.
+
+        Raises FileWriteError when the disk refuses; the next tick tries again.
+        """
+        for _ in range(_STEPS_A_TICK):
+            before = self.context.ledger.state.seq
+            if self.slots.advance(now_s):
+                self.plan_lane.wake()
+            self.plan_lane.advance(now_s)
+            if self.context.ledger.state.seq == before:
+                break
+        self._journal_edits(now_s)
+        self.context.ledger.save()
+
+    def cancel_planning(self, reason: str) -> bool:
+        """End the open cycle of the plan lane as dropped; tell whether nothing is open any more.
+
+        A call in flight is asked to end first, which takes its keeper about a second.
+        """
+        plan = self.context.ledger.state.plan
+        if plan is None:
+            return True
+        if plan.call_id is not None:
+            folder = self.context.paths.call(plan.call_id)
+            if folder.is_dir() and self.context.calls.poll(folder, self.context.clock.monotonic()) is None:
+                if not (folder / STOP_FILE).exists():
+                    (folder / STOP_FILE).touch()
+                return False
+        close(self.context, plan=plan, result="dropped", reason=reason)
+        return True
+
+    def phase(self) -> str:
+        """Return what the loop is doing, in a word or two."""
+        state = self.context.ledger.state
+        training = bool(state.in_state(RunState.RUNNING))
+        plan = state.plan
+        planning = None if plan is None else {"decide": "deciding", "review": "reviewing"}[plan.step]
+        if self.context.holds and not training:
+            return "holding"
+        return " and ".join(filter(None, ["training" if training else None, planning])) or "waiting"
+
+    def _journal_edits(self, now_s: float) -> None:
+        """Journal what a person changed in the markdown files, whole, and let the worker know."""
+        if now_s < self._next_edits_s:
+            return
+        self._next_edits_s = now_s + _EDITS_EVERY_S
+        try:
+            edits = self.context.memory.take_edits()
+        except FileWriteError as error:
+            self.context.ledger.record("file_not_written", path=str(error.path), why=str(error))
+            return
+        for edit in edits:
+            why = None if edit.error is None else str(edit.error)
+            path = edit.path.relative_to(self.context.paths.root).as_posix()
+            self.context.ledger.record("human_edit", path=path, change=edit.kind.value, text=edit.text, why=why)
+        if edits:
+            self.context.memory.accept_edits()
+            self.plan_lane.wake()

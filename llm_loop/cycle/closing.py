@@ -1,0 +1,106 @@
+"""Close a cycle: one event that holds everything proposed, judged, run and learned in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llm_loop.contract.cycle_event import PREVIEW_CHARACTERS, CycleEvent
+from llm_loop.contract.run import Run
+from llm_loop.cycle.context import Context
+from llm_loop.memory.state import Plan
+
+_NO_GATE: dict[str, Any] = {"source": "primary", "blocked": False, "issues": [], "details": []}
+
+
+def close(
+    context: Context, *, plan: Plan | None = None, run: Run | None = None, result: str, reason: str | None = None
+) -> None:
+    """Journal the closing event of the cycle of ``plan`` or of ``run``."""
+    proposals, review, accepted = _story(plan, run)
+    decision = accepted["decision"] if accepted is not None else _last_decision(proposals)
+    cycle, trace_id = (run.cycle, run.cycle_trace_id) if run is not None else _of(plan)
+    gate = accepted["quality_gate"] if accepted is not None else _last_gate(proposals)
+    event = CycleEvent(
+        cycle=cycle,
+        cycle_trace_id=trace_id,
+        decision_source=_source(accepted),
+        proposer=None if accepted is None else accepted["proposer"],
+        action=decision["action"] if accepted is not None and decision is not None else "wait",
+        result=result,
+        reason=reason,
+        run_id=None if run is None else run.run_id,
+        run_label="" if run is None else run.label,
+        idea_category=None if decision is None else decision["idea_category"],
+        rationale="" if decision is None else decision["rationale"],
+        command_preview="" if decision is None else decision["command"][:PREVIEW_CHARACTERS],
+        quality_gate=gate,
+        proposals=[*proposals],
+        run_outcome=None if run is None or not run.attempts else _outcome(context, run),
+        run_outcome_retry=None,
+        auto_repair=None,
+        codex=_codex(context, trace_id, review),
+        best=context.memory.best(),
+        delta_best=None if run is None or run.result is None else context.memory.delta_of(run.run_id),
+    )
+    context.ledger.record("cycle", **event.to_json())
+
+
+def _story(
+    plan: Plan | None, run: Run | None
+) -> tuple[list[dict[str, Any]], dict[str, Any] | None, dict[str, Any] | None]:
+    if run is not None:
+        record = run.cycle_record
+        accepted = {
+            "decision": run.decision,
+            "proposer": run.proposer,
+            "source": record["decision_source"],
+            "quality_gate": record["quality_gate"],
+        }
+        return record["proposals"], record["review"], accepted
+    assert plan is not None  # noqa: S101 - one of the two is given
+    return list(plan.proposals), plan.review, plan.accepted
+
+
+def _of(plan: Plan | None) -> tuple[int, str]:
+    assert plan is not None  # noqa: S101 - one of the two is given
+    return plan.cycle, plan.cycle_trace_id
+
+
+def _source(accepted: dict[str, Any] | None) -> str:
+    if accepted is None:
+        return "none"
+    return "mentor" if accepted["source"] == "mentor_suggested" else "primary"
+
+
+def _last_decision(proposals: list[dict[str, Any]]) -> dict[str, Any] | None:
+    return next((record["decision"] for record in reversed(proposals) if record["decision"] is not None), None)
+
+
+def _last_gate(proposals: list[dict[str, Any]]) -> dict[str, Any]:
+    judged = (record["quality_gate"] for record in reversed(proposals) if record["decision"] is not None)
+    return next(judged, _NO_GATE)
+
+
+def _outcome(context: Context, run: Run) -> dict[str, Any]:
+    attempt = run.last_attempt
+    return {
+        "status": run.state.value,
+        "cause": run.cause,
+        "detail": run.detail,
+        "exit_code": attempt.exit_code,
+        "attempts": len(run.attempts),
+        "stdout_log": str(context.paths.logs / f"{attempt.log_tag}.stdout.log"),
+        "stderr_log": str(context.paths.logs / f"{attempt.log_tag}.stderr.log"),
+        "value": None if run.result is None else run.result["value"],
+        "metric": None if run.result is None else run.result["metric"],
+    }
+
+
+def _codex(context: Context, trace_id: str, review: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the block that readers of the journal know; no Codex call is made in this version."""
+    return {
+        "interaction_mode": context.config.interaction_mode.value,
+        "used_web_search": False,
+        "mentor": review,
+        "worker_housekeeping": context.memory.housekeeping_of(trace_id),
+    }

@@ -1,0 +1,266 @@
+"""The run slots: launch staged runs, watch them, record their endings, close their cycles.
+
+As in the plan lane, what comes next follows from the state alone; each intent is journaled before its
+act, so that after a crash nothing starts twice and no ending is lost.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llm_loop.contract.decision import IdeaCategory
+from llm_loop.contract.run import Attempt, Run, RunState
+from llm_loop.cycle.closing import close
+from llm_loop.cycle.context import Context
+from llm_loop.errors import CommandError, FileWriteError
+from llm_loop.memory.history import HistoryRow
+from llm_loop.runs.local import STOP_FILE
+from llm_loop.stages.launch import launch_of, next_attempt, stderr_log, stdout_log
+from llm_loop.stages.monitor import RunWatch
+from llm_loop.stages.record import FOREIGN_MARK, SHUTDOWN, Evidence, Outcome, record, signature
+from llm_loop.system import files, processes
+from llm_loop.system.clock import utc_text
+from llm_loop.system.processes import EndCause, Ending
+
+MAX_ATTEMPTS = 6
+_RETRY_AFTER_WRITE_ERROR_S = 10.0
+_ENDING_FIELDS = (
+    "exit_code",
+    "duration_s",
+    "cpu_s",
+    "peak_memory_bytes",
+    "started_monotonic_s",
+    "ended_monotonic_s",
+)
+
+
+class RunSlots:
+    """Keep the slots busy with what is staged."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._watches: dict[str, RunWatch] = {}
+        self._hold_until_s = 0.0
+
+    # ------------------------------------------------------------ once, at a start
+
+    def recover(self) -> None:
+        """Adopt or conclude what an earlier daemon left: nothing starts twice."""
+        context = self._context
+        for run in context.ledger.state.in_state(RunState.RUNNING):
+            attempt = run.last_attempt
+            ending = context.engine.recover(context.paths.attempt(run.run_id, attempt.number), attempt.tag)
+            if ending is None:
+                context.ledger.record("run_adopted", run_id=run.run_id, attempt=attempt.number)
+        for run in context.ledger.state.in_state(RunState.INTERRUPTED):
+            context.ledger.record("run_moved", run_id=run.run_id, state=RunState.QUEUED.value, why="resumed at start")
+
+    # ------------------------------------------------------------ at each tick
+
+    def advance(self, now_s: float) -> bool:
+        """Take every step that is due; tell whether a run ended."""
+        ended = False
+        for run in self._context.ledger.state.in_state(RunState.RUNNING):
+            ended |= self._watch(run, now_s)
+        for run in list(self._context.ledger.state.runs.values()):
+            if run.state.is_final:
+                close(self._context, run=run, result=_closing_result(run), reason=run.cause if not run.attempts else None)
+        self._drop_stale()
+        self._launch(now_s)
+        return ended
+
+    def progress(self, now_s: float) -> dict[str, dict[str, Any]]:
+        """Return what is known of the running attempts, by run id."""
+        return {run_id: watch.progress.to_json(now_s) for run_id, watch in self._watches.items()}
+
+    def request_stop(self, run: Run, reason: str) -> None:
+        """Ask a run to end politely; the request is journaled first and repeated until it lies there."""
+        if run.stop_reason is None:
+            self._context.ledger.record("stop_requested", run_id=run.run_id, reason=reason)
+
+    def drop_staged(self, reason: str) -> None:
+        """Close the cycles of all runs that were not launched yet as dropped."""
+        for run in self._context.ledger.state.in_state(RunState.STAGED, RunState.QUEUED):
+            self._end(run, Outcome(state=RunState.CANCELLED, cause=reason))
+
+    # ------------------------------------------------------------ watching
+
+    def _watch(self, run: Run, now_s: float) -> bool:
+        context = self._context
+        attempt = run.last_attempt
+        folder = context.paths.attempt(run.run_id, attempt.number)
+        watch = self._watches.get(run.run_id) or self._start_watch(run, now_s)
+        if attempt.pid is None and (started := processes.read_started(folder)) is not None:
+            fields = {"run_id": run.run_id, "pid": started["pid"], "started_utc": started["started_utc"]}
+            context.ledger.record("attempt_started", **fields)
+        if run.stop_reason is not None and not (folder / STOP_FILE).exists():
+            context.engine.request_stop(folder)
+        ending = context.engine.poll(folder, now_s)
+        if ending is not None:
+            self._conclude(run, ending)
+            return True
+        pattern = watch.look(now_s)
+        if pattern is not None:
+            self.request_stop(run, f"pattern:{pattern}")
+        stall = context.config.stall_seconds
+        if stall is not None and now_s - watch.progress.last_output_s > stall:
+            self.request_stop(run, "stall")
+        return False
+
+    def _start_watch(self, run: Run, now_s: float) -> RunWatch:
+        config, paths, attempt = self._context.config, self._context.paths, run.last_attempt
+        watch = RunWatch(
+            folder=paths.attempt(run.run_id, attempt.number),
+            stdout=stdout_log(paths, attempt),
+            stderr=stderr_log(paths, attempt),
+            stop_patterns=tuple(run.decision["stop_patterns"]),
+            metric=config.selection_metric,
+            direction=config.selection_direction.value,
+            metrics_json=self._evidence(run).metrics_json,
+            now_s=now_s,
+        )
+        self._watches[run.run_id] = watch
+        return watch
+
+    def _conclude(self, run: Run, ending: Ending) -> None:
+        context = self._context
+        if run.last_attempt.cause is None:
+            fields = {name: getattr(ending, name) for name in _ENDING_FIELDS}
+            fields["slots"] = context.config.max_parallel_runs
+            fields["ended_utc"] = ending.ended_utc or utc_text(context.clock.utc_now())
+            fields |= {"attempt": run.last_attempt.number, "cause": ending.cause.value, "detail": ending.detail}
+            context.ledger.record("attempt_ended", run_id=run.run_id, **fields)
+        outcome = record(ending, run.stop_reason, self._evidence(run))
+        self._watches.pop(run.run_id, None)
+        if not outcome.try_again:
+            self._end(context.ledger.state.runs[run.run_id], outcome)
+        elif len(run.attempts) >= MAX_ATTEMPTS:
+            lost = Outcome(state=RunState.LOST, cause=outcome.cause, detail=f"{len(run.attempts)} attempts were lost")
+            self._end(context.ledger.state.runs[run.run_id], lost)
+        else:
+            waits = ending.cause is EndCause.INTERRUPTED or run.stop_reason == SHUTDOWN
+            state = RunState.INTERRUPTED if waits else RunState.QUEUED
+            context.ledger.record("run_moved", run_id=run.run_id, state=state.value, why=outcome.cause)
+
+    def _evidence(self, run: Run) -> Evidence:
+        config, paths, attempt = self._context.config, self._context.paths, run.last_attempt
+        folder = paths.attempt(run.run_id, attempt.number)
+        metrics_json = None
+        if config.metrics_path is not None:
+            named = config.metrics_path.replace("{run_label}", run.label).replace("{run_dir}", str(folder))
+            metrics_json = config.training_repo_root / named
+        return Evidence(
+            folder=folder,
+            stdout=stdout_log(paths, attempt),
+            stderr=stderr_log(paths, attempt),
+            metrics_json=metrics_json,
+            metric=config.selection_metric,
+            direction=config.selection_direction,
+        )
+
+    def _end(self, run: Run, outcome: Outcome) -> None:
+        self._context.ledger.record(
+            "run_ended",
+            run_id=run.run_id,
+            cycle=run.cycle,
+            cycle_trace_id=run.cycle_trace_id,
+            state=outcome.state.value,
+            cause=outcome.cause,
+            detail=outcome.detail,
+            result=None if outcome.result is None else outcome.result.to_json(),
+            metrics=outcome.metrics,
+            bootstrap=run.label_decided == self._context.config.bootstrap_label,
+            outcome=_outcome_text(outcome),
+            row=self._history_row(run, outcome).to_json(),
+        )
+
+    def _history_row(self, run: Run, outcome: Outcome) -> HistoryRow:
+        """Return the run's row; its ``seq`` is the event's, which the journal gives."""
+        last = run.attempts[-1] if run.attempts else None
+        return HistoryRow(
+            seq=0,
+            run_id=run.run_id,
+            label=run.label,
+            label_decided=run.label_decided,
+            cycle=run.cycle,
+            cycle_trace_id=run.cycle_trace_id,
+            state=outcome.state.value,
+            cause=outcome.cause,
+            proposer=run.proposer,
+            idea_category=IdeaCategory(run.decision["idea_category"]),
+            started_utc=None if last is None else last.started_utc,
+            ended_utc=utc_text(self._context.clock.utc_now()),
+            run_seconds=None if last is None else last.duration_s,
+            attempts=len(run.attempts),
+            command=run.decision["command"],
+            result=outcome.result,
+            metrics=outcome.metrics,
+            peak_memory_bytes=None if last is None else last.peak_memory_bytes,
+            cpu_seconds=None if last is None else last.cpu_s,
+        )
+
+    # ------------------------------------------------------------ launching
+
+    def _drop_stale(self) -> None:
+        """Drop staged runs whose ground has gone: a run they build on failed, or the same was recorded since."""
+        context = self._context
+        state = context.ledger.state
+        for run in state.in_state(RunState.STAGED):
+            broken = [base for base in run.builds_on if context.memory.ended_without_result(base)]
+            same = any(key == run.experiment and seq > run.staged_seq for key, seq in state.recent_experiments)
+            if broken:
+                self._end(run, Outcome(state=RunState.CANCELLED, cause=f"dropped: it builds on {broken[0]}, which has no result"))
+            elif same:
+                self._end(run, Outcome(state=RunState.CANCELLED, cause="dropped: the same experiment was recorded meanwhile"))
+
+    def _launch(self, now_s: float) -> None:
+        context = self._context
+        if context.holds or now_s < self._hold_until_s:
+            return
+        state = context.ledger.state
+        free = context.config.max_parallel_runs - len(state.in_state(RunState.RUNNING))
+        waiting = state.in_state(RunState.QUEUED) + (state.in_state(RunState.STAGED) if context.accepts_cycles else [])
+        ready = [run for run in waiting if not any(base in state.runs for base in run.builds_on)]
+        for run in ready[: max(0, free)]:
+            try:
+                self._launch_one(run)
+            except FileWriteError as error:
+                self._hold_until_s = now_s + _RETRY_AFTER_WRITE_ERROR_S
+                context.ledger.record("launch_failed", run_id=run.run_id, why=str(error))
+                return
+
+    def _launch_one(self, run: Run) -> None:
+        context = self._context
+        attempt = next_attempt(run, context.clock.utc_now())
+        context.ledger.record("attempt_intended", run_id=run.run_id, label=run.label, attempt=_attempt_json(attempt))
+        launch = launch_of(run, attempt, context.config, context.paths, context.environment)
+        run = context.ledger.state.runs[run.run_id]
+        try:
+            launch.folder.mkdir(parents=True, exist_ok=True)
+            self._note_foreign_metrics(run)
+            context.engine.prepare(launch)
+            notice = context.engine.start(launch)
+        except CommandError as error:
+            self._conclude(run, Ending(cause=EndCause.START_FAILED, detail=str(error)))
+            return
+        if notice is not None:
+            context.ledger.record("notice", text=notice)
+
+    def _note_foreign_metrics(self, run: Run) -> None:
+        evidence = self._evidence(run)
+        if evidence.metrics_json is not None:
+            files.replace_json(evidence.folder / FOREIGN_MARK, signature(evidence.metrics_json))
+
+
+def _attempt_json(attempt: Attempt) -> dict[str, Any]:
+    return {"number": attempt.number, "tag": attempt.tag, "log_tag": attempt.log_tag, "engine": attempt.engine}
+
+
+def _closing_result(run: Run) -> str:
+    return "run_command" if run.attempts else "dropped"
+
+
+def _outcome_text(outcome: Outcome) -> str:
+    if outcome.result is not None:
+        return f"{outcome.state.value} {outcome.result.metric}={outcome.result.value:.6g}"
+    return f"{outcome.state.value} ({outcome.cause})"

@@ -1,0 +1,330 @@
+"""The daemon: one process, one thread of control, advanced by ticks.
+
+Nothing slow happens here: model calls and trainings are children held by keepers. A tick takes a few
+milliseconds, ten times a second; the heartbeat is refreshed every 2 seconds whatever happens.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from llm_loop import __version__
+from llm_loop.agents.agent import Calls
+from llm_loop.agents.codex_login import is_logged_in
+from llm_loop.config import Config, load_config
+from llm_loop.contract.paths import WorkspacePaths
+from llm_loop.contract.run import RunState
+from llm_loop.cycle import Context, Cycle
+from llm_loop.cycle.ledger import Ledger
+from llm_loop.errors import ConfigError, FileWriteError, LoopError
+from llm_loop.limits import Limits, convergence_reason, target_of
+from llm_loop.requests import LEAVE_RUN, consume, read_requests
+from llm_loop.runs.local import LocalEngine
+from llm_loop.stages.learn import Memory
+from llm_loop.stages.record import SHUTDOWN
+from llm_loop.system import files, processes
+from llm_loop.system.clock import Clock, utc_text
+from llm_loop.system.processes import Keepers
+
+TICK_S = 0.1
+HEARTBEAT_S = 2.0
+_CONFIG_LOOK_S = 1.0
+_PATIENCE_BEYOND_GRACE_S = 5.0
+
+
+class Ending(StrEnum):
+    """How the daemon takes its leave: runs ended politely, interrupted to be resumed, or left alone."""
+
+    POLITE = "polite"
+    INTERRUPT = "interrupt"
+    LEAVE = "leave"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Farewell:
+    """Hold why the daemon ends and how."""
+
+    ending: Ending
+    reason: str
+
+
+class Daemon:
+    """Run the loop of one workspace until something ends it. The caller holds the instance lock."""
+
+    def __init__(
+        self, paths: WorkspacePaths, config_path: Path, environ: Mapping[str, str], clock: Clock, limits: Limits
+    ) -> None:
+        self._paths, self._config_path, self._environ = paths, config_path, environ
+        self._clock, self._limits = clock, limits
+        config = load_config(config_path, paths.root, environ)
+        memory = Memory(paths, clock, config)
+        keepers = Keepers()
+        self._keepers = keepers
+        self._context = Context(
+            paths=paths,
+            config=config,
+            clock=clock,
+            ledger=Ledger(paths, clock, memory.learn),
+            memory=memory,
+            engine=LocalEngine(keepers),
+            calls=Calls(keepers, paths.root),
+            environment=environ,
+        )
+        self._cycle = Cycle(self._context)
+        self._farewell: Farewell | None = None
+        self._farewell_by_s = 0.0
+        self._started_s = clock.monotonic()
+        self._started_utc = utc_text(clock.utc_now())
+        self._next_heartbeat_s = self._next_config_look_s = self._started_s
+        self._config_seen = _signature(config_path)
+        self._rows_at_start = self._rows_judged = len(memory.rows())
+        self._first_cycle = self._context.ledger.state.cycle
+        self._awake = False
+        self.ticks, self.tick_s, self.slowest_tick_s = 0, 0.0, 0.0
+        self._last_error: str | None = None
+
+    # ------------------------------------------------------------ life
+
+    def run(self) -> str:
+        """Run to the end and return why it came."""
+        self._listen()
+        self._begin()
+        while not self._tick():
+            self._clock.sleep(TICK_S)
+        return self._end()
+
+    def farewell(self, ending: Ending, reason: str) -> None:
+        """Begin to end; a second request can only make it quicker."""
+        if self._farewell is None or ending is Ending.LEAVE:
+            self._farewell = Farewell(ending=ending, reason=reason)
+            grace = self._context.config.stop_grace_seconds
+            self._farewell_by_s = self._clock.monotonic() + grace + _PATIENCE_BEYOND_GRACE_S
+
+    def _begin(self) -> None:
+        for flag in (self._paths.stop_daemon, self._paths.stop_current_run):
+            consume(flag)
+        ledger = self._context.ledger
+        if self._limits.cycles is not None:
+            self._context.last_cycle = self._first_cycle + self._limits.cycles
+        ledger.record("daemon_started", pid=os.getpid(), version=__version__, python=platform.python_version())
+        for notice in self._context.config.notices:
+            ledger.record("notice", text=notice)
+        self._cycle.recover()
+
+    def _tick(self) -> bool:
+        """Do what is due; tell whether it is over. The tick guard: a failure is journaled, and life goes on."""
+        now_s = self._clock.monotonic()
+        over = False
+        try:
+            self._look_at_config(now_s)
+            self._look_at_requests()
+            over = self._part(now_s) if self._farewell is not None else self._live(now_s)
+            self._keepers.reap()
+            self._last_error = None
+        except LoopError as error:
+            self._complain(error)
+        self._account(now_s)
+        if now_s >= self._next_heartbeat_s or over:
+            self._next_heartbeat_s = now_s + HEARTBEAT_S
+            self._beat(now_s)
+        return over
+
+    def _live(self, now_s: float) -> bool:
+        self._hold_when_disk_is_short()
+        self._cycle.tick(now_s)
+        self._stay_awake()
+        if (reason := self._reached_limit(now_s)) is not None:
+            self.farewell(Ending.POLITE, reason)
+        return False
+
+    def _part(self, now_s: float) -> bool:
+        """Take the next step of the farewell; tell whether everything has ended."""
+        assert self._farewell is not None  # noqa: S101 - asked by _tick
+        context, slots = self._context, self._cycle.slots
+        context.accepts_cycles = False
+        if self._farewell.ending is Ending.LEAVE:
+            return True
+        polite = self._farewell.ending is Ending.POLITE
+        context.holds["farewell"] = "the loop ends"
+        for run in context.ledger.state.in_state(RunState.RUNNING):
+            slots.request_stop(run, "daemon_stop" if polite else SHUTDOWN)
+        if polite:
+            slots.drop_staged("dropped: the loop was stopped")
+        slots.advance(now_s)
+        planned = self._cycle.cancel_planning("the loop was stopped") if polite else True
+        context.ledger.save()
+        running = context.ledger.state.in_state(RunState.RUNNING)
+        return (planned and not running) or now_s >= self._farewell_by_s
+
+    def _end(self) -> str:
+        assert self._farewell is not None  # noqa: S101 - run() ends only with one
+        with suppress(FileWriteError):
+            self._context.ledger.record(
+                "daemon_ended", reason=self._farewell.reason, ending=self._farewell.ending.value, exit_code=0
+            )
+            self._context.ledger.save()
+        self._beat(self._clock.monotonic(), stopped=True)
+        processes.keep_awake(False)
+        return self._farewell.reason
+
+    # ------------------------------------------------------------ what a tick looks at
+
+    def _look_at_config(self, now_s: float) -> None:
+        if now_s < self._next_config_look_s:
+            return
+        self._next_config_look_s = now_s + _CONFIG_LOOK_S
+        signature = _signature(self._config_path)
+        if signature == self._config_seen:
+            return
+        self._config_seen = signature
+        try:
+            config = load_config(self._config_path, self._paths.root, self._environ)
+        except ConfigError as error:
+            self._context.ledger.record("config_refused", why=str(error), kept="the last good configuration")
+            return
+        changed = _changed_keys(self._context.config, config)
+        self._context.config = config
+        self._context.memory.use(config)
+        self._context.ledger.record("config_changed", keys=changed)
+
+    def _look_at_requests(self) -> None:
+        requests = read_requests(self._paths)
+        ledger = self._context.ledger
+        if requests.pause:
+            if "pause" not in self._context.holds:
+                ledger.record("paused")
+            self._context.holds["pause"] = "paused by a person"
+        elif self._context.holds.pop("pause", None) is not None:
+            ledger.record("resumed")
+        if requests.stop_daemon is not None:
+            leave = requests.stop_daemon == LEAVE_RUN
+            self.farewell(Ending.LEAVE if leave else Ending.POLITE, "stopped on request")
+            ledger.record("flag_consumed", flag=self._paths.stop_daemon.name, text=requests.stop_daemon)
+            consume(self._paths.stop_daemon)
+        if requests.stop_current_run is not None:
+            wanted = requests.stop_current_run
+            for run in ledger.state.in_state(RunState.RUNNING):
+                if wanted in ("", run.run_id):
+                    self._cycle.slots.request_stop(run, "stop_flag:STOP_CURRENT_RUN")
+            ledger.record("flag_consumed", flag=self._paths.stop_current_run.name, text=wanted)
+            consume(self._paths.stop_current_run)
+
+    def _hold_when_disk_is_short(self) -> None:
+        free_mb = files.free_bytes(self._paths.loop) // 1_000_000
+        wanted = self._context.config.min_free_disk_mb
+        holds = self._context.holds
+        if free_mb < wanted:
+            if "disk" not in holds:
+                self._context.ledger.record("disk_short", free_mb=free_mb, wanted_mb=wanted)
+            holds["disk"] = f"only {free_mb} MB of disk are free, {wanted} MB are wanted: free some"
+        elif holds.pop("disk", None) is not None:
+            self._context.ledger.record("disk_free_again", free_mb=free_mb)
+
+    def _reached_limit(self, now_s: float) -> str | None:
+        state, limits = self._context.ledger.state, self._limits
+        last = self._context.last_cycle
+        if last is not None and state.cycle >= last and state.plan is None and not state.runs:
+            return f"{limits.cycles} cycle{'' if limits.cycles == 1 else 's'} done (--cycles)"
+        if limits.run_minutes is not None and now_s - self._started_s >= limits.run_minutes * 60:
+            return f"{limits.run_minutes:g} minutes are over (--run-minutes)"
+        rows = self._context.memory.rows()
+        if len(rows) == self._rows_judged:
+            return None
+        self._rows_judged = len(rows)
+        for target, name in ((limits.until, "--until"), (target_of(self._context.config), "target_value")):
+            if target is not None and (row := target.met_by(rows)) is not None:
+                return f"{row.label} ({row.run_id}) reached {target} ({name})"
+        without_gain = self._context.memory.runs_without_gain(self._context.config.convergence_threshold)
+        return convergence_reason(len(rows) - self._rows_at_start, without_gain, self._context.config)
+
+    def _stay_awake(self) -> None:
+        wanted = bool(self._context.ledger.state.in_state(RunState.RUNNING))
+        if wanted != self._awake:
+            processes.keep_awake(wanted)
+            self._awake = wanted
+
+    # ------------------------------------------------------------ what people see
+
+    def _complain(self, error: LoopError) -> None:
+        """Journal a failure of a tick once, however often it comes back in a row."""
+        text = f"{type(error).__name__}: {error}"
+        if text != self._last_error:
+            self._last_error = text
+            with suppress(FileWriteError):
+                self._context.ledger.record("error", why=text)
+
+    def _account(self, began_s: float) -> None:
+        spent = self._clock.monotonic() - began_s
+        self.ticks += 1
+        self.tick_s += spent
+        self.slowest_tick_s = max(self.slowest_tick_s, spent)
+
+    def _beat(self, now_s: float, *, stopped: bool = False) -> None:
+        with suppress(FileWriteError):  # the next one comes in two seconds
+            files.replace_json(self._paths.heartbeat, self._heartbeat(now_s, stopped=stopped), durable=False)
+
+    def _heartbeat(self, now_s: float, *, stopped: bool) -> dict[str, Any]:
+        context = self._context
+        state = context.ledger.state
+        return {
+            "schema_version": 1,
+            "daemon_status": "stopped" if stopped else "ending" if self._farewell else "running",
+            "run_id": context.config.run_id,
+            "pid": os.getpid(),
+            "version": __version__,
+            "started_utc": self._started_utc,
+            "updated_utc": utc_text(self._clock.utc_now()),
+            "phase": self._cycle.phase(),
+            "cycle": state.cycle,
+            "cycles_closed": state.cycles_closed,
+            "reason": None if self._farewell is None else self._farewell.reason,
+            "holds": dict(context.holds),
+            "runs": self._cycle.slots.progress(now_s),
+            "slots": context.config.max_parallel_runs,
+            "idle_fraction": state.slot_use.idle_fraction(),
+            "best": context.memory.best(),
+            "codex_login": is_logged_in(self._paths.codex_home),
+            "worker": context.worker_name(),
+            "error": self._last_error,
+            "ticks": self.ticks,
+            "tick_seconds": round(self.tick_s, 4),
+            "slowest_tick_seconds": round(self.slowest_tick_s, 4),
+            "cpu_seconds": round(time.process_time(), 3),
+            "config_path": str(self._config_path),
+        }
+
+    def _listen(self) -> None:
+        """Let signals ask for an ending; they are taken up by the next tick."""
+
+        def on(number: signal.Signals, ending: Ending, reason: str) -> None:
+            def handle(_number: int, _frame: FrameType | None) -> None:
+                self.farewell(ending, reason)
+
+            signal.signal(number, handle)
+
+        on(signal.SIGINT, Ending.POLITE, "Ctrl-C")
+        on(signal.SIGTERM, Ending.INTERRUPT, "SIGTERM: log-off or shutdown")
+        if (closed := processes.terminal_is_gone()) is not None:
+            on(closed, Ending.LEAVE, "its window was closed")
+
+
+def _signature(path: Path) -> tuple[int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size
+
+
+def _changed_keys(old: Config, new: Config) -> list[str]:
+    return [name for name in Config.__slots__ if name not in ("sources", "notices") and getattr(old, name) != getattr(new, name)]

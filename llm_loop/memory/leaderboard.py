@@ -1,0 +1,188 @@
+"""Rank what was trained, and say honestly which places are ties.
+
+Runs of one configuration with several seeds are one entry: mean, spread and number of seeds. An entry
+is tied with the best when their difference lies inside the noise that is known (``memory/noise.py``).
+Failed, cancelled and interrupted runs are listed apart and never ranked.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from llm_loop.contract.result import Direction, higher_is_better
+from llm_loop.memory.history import HistoryRow
+from llm_loop.memory.noise import Measured, TieBasis, tied
+
+SCHEMA_VERSION = 1
+APART_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """Hold one configuration's place.
+
+    ``value`` is the mean over ``seeds`` distinct seeds, ``sd`` their sample standard deviation (None for
+    one seed), ``interval`` the 95 % interval of the one run (None for several), ``run_seconds`` the mean.
+    ``tied_with_best`` is None when no noise is known.
+    """
+
+    rank: int
+    tied_with_best: bool | None
+    tie_basis: TieBasis | None
+    label: str
+    run_ids: tuple[str, ...]
+    metric: str
+    value: float
+    sd: float | None
+    seeds: int
+    interval: tuple[float, float] | None
+    model: str | None
+    proposer: str
+    run_seconds: float | None
+    config_hash: str | None
+    stopped_early: bool
+    score_source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApartRun:
+    """Hold a run that is not ranked. ``partial_value`` is the best that it logged, where it logged any."""
+
+    run_id: str
+    label: str
+    state: str
+    cause: str | None
+    partial_value: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaderboard:
+    """Hold the ranking: the first ``top_k`` entries, and how much there is besides.
+
+    ``apart_counts`` counts the runs that are not ranked by state (``without this metric`` among them),
+    ``apart`` holds the last few.
+    """
+
+    metric: str
+    direction: Direction
+    top_k: int
+    ranked_configs: int
+    ranked_runs: int
+    entries: tuple[Entry, ...]
+    apart_counts: dict[str, int]
+    apart: tuple[ApartRun, ...]
+
+    @property
+    def best(self) -> Entry | None:
+        """The first entry."""
+        return self.entries[0] if self.entries else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {"schema_version": SCHEMA_VERSION, **asdict(self)}
+
+
+def build(rows: Iterable[HistoryRow], metric: str, direction: Direction, top_k: int) -> Leaderboard:
+    """Rank ``rows`` (one a run) by ``metric``.
+
+    Equal means are ordered by more seeds, then by the older run. A value that is not finite never ranks.
+    """
+    groups: dict[tuple[str, bool], list[HistoryRow]] = {}
+    apart, counts, ranked = [], Counter[str](), 0
+    for row in rows:
+        if row.ranks and row.value_of(metric) is not None:
+            groups.setdefault(_group(row), []).append(row)
+            ranked += 1
+        else:
+            apart.append(row)
+            counts["without this metric" if row.ranks else row.state] += 1
+    places = sorted(groups.values(), key=lambda group: _order(group, metric, direction))
+    return Leaderboard(
+        metric=metric,
+        direction=direction,
+        top_k=top_k,
+        ranked_configs=len(places),
+        ranked_runs=ranked,
+        entries=_ranked([_entry(group, metric) for group in places[:top_k]]),
+        apart_counts=dict(counts),
+        apart=tuple(_apart(row, metric) for row in apart[-APART_SHOWN:]),
+    )
+
+
+def _group(row: HistoryRow) -> tuple[str, bool]:
+    """Return what makes two runs one entry; a run whose parameters are not known stands alone."""
+    early = row.result is not None and row.result.stopped_early
+    return row.config_hash or f"run {row.run_id}", early
+
+
+def _entry(group: Sequence[HistoryRow], metric: str) -> Entry:
+    results = [row.result for row in group if row.result is not None]
+    values = _values_by_seed(group, metric)
+    seconds = [row.run_seconds for row in group if row.run_seconds is not None]
+    own_interval = len(group) == 1 and results[0].metric == metric
+    return Entry(
+        rank=0,
+        tied_with_best=None,
+        tie_basis=None,
+        label=group[0].label,
+        run_ids=tuple(row.run_id for row in group),
+        metric=metric,
+        value=_mean(values),
+        sd=statistics.stdev(values) if len(values) > 1 else None,
+        seeds=len(values),
+        interval=results[0].interval if own_interval else None,
+        model=results[0].model,
+        proposer=", ".join(dict.fromkeys(row.proposer for row in group)),
+        run_seconds=statistics.fmean(seconds) if seconds else None,
+        config_hash=group[0].config_hash,
+        stopped_early=results[0].stopped_early,
+        score_source=", ".join(dict.fromkeys(result.score_source for result in results)),
+    )
+
+
+def _values_by_seed(group: Sequence[HistoryRow], metric: str) -> list[float]:
+    """Return one value a seed: a run repeated with its seed is no second sample."""
+    seeds: dict[object, list[float]] = {}
+    for row in group:
+        value = row.value_of(metric)
+        seed = row.result.seed if row.result is not None else None
+        if value is not None:
+            seeds.setdefault(seed if seed is not None else row.run_id, []).append(value)
+    return [_mean(values) for values in seeds.values()]
+
+
+def _order(group: Sequence[HistoryRow], metric: str, direction: Direction) -> tuple[float, int]:
+    values = _values_by_seed(group, metric)
+    return -higher_is_better(_mean(values), direction), -len(values)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return values[0] if len(values) == 1 else statistics.fmean(values)
+
+
+def _ranked(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    ranked: list[Entry] = []
+    for rank, entry in enumerate(entries, 1):
+        is_tied, basis = (None, None) if rank == 1 else tied(_measured(entries[0]), _measured(entry))
+        ranked.append(replace(entry, rank=rank, tied_with_best=is_tied, tie_basis=basis))
+    if any(entry.tied_with_best for entry in ranked):
+        ranked[0] = replace(ranked[0], tied_with_best=True)
+    return tuple(ranked)
+
+
+def _measured(entry: Entry) -> Measured:
+    return Measured(mean=entry.value, n=entry.seeds, sd=entry.sd, interval=entry.interval)
+
+
+def _apart(row: HistoryRow, metric: str) -> ApartRun:
+    return ApartRun(
+        run_id=row.run_id,
+        label=row.label,
+        state=row.state,
+        cause=row.cause,
+        partial_value=row.value_of(metric),
+    )

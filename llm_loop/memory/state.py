@@ -1,0 +1,305 @@
+"""What the loop knows right now: the journal, folded.
+
+``apply`` takes one event and returns the next state; replaying the journal from its beginning gives
+the same state again. ``state.json`` is a snapshot with the ``seq`` it reaches, so a start reads the
+snapshot and the few events behind it; a missing or corrupt snapshot costs one replay and loses
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+from llm_loop.contract.run import Attempt, Run, RunState
+from llm_loop.errors import CorruptFileError
+from llm_loop.memory.journal import Event
+from llm_loop.system import files
+
+SCHEMA_VERSION = 1
+RECENT_EXPERIMENTS = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Hold the open cycle of the plan lane.
+
+    ``step`` is ``decide`` or ``review``, ``agent`` who is asked, ``call_id`` the call in flight (None
+    before it starts), ``asks`` how often this agent was asked in this cycle. ``proposals`` are the
+    records of everything proposed so far; ``accepted`` is the one that passed the gate and awaits the
+    mentor's word. ``review`` is that word's record once it is there.
+    """
+
+    cycle: int
+    cycle_trace_id: str
+    step: str = "decide"
+    agent: str = "builtin"
+    call_id: str | None = None
+    asks: int = 0
+    proposals: tuple[dict[str, Any], ...] = ()
+    accepted: dict[str, Any] | None = None
+    review_reasons: tuple[str, ...] = ()
+    review: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotUse:
+    """Hold how busy the slots were, in seconds, over all starts of the daemon.
+
+    ``busy_s`` sums the attempts, ``span_s`` the time from the first launch to the last end of each start
+    that is over; ``first_s`` and ``last_s`` are those instants (monotonic) of the present start.
+    """
+
+    slots: int = 1
+    busy_s: float = 0.0
+    span_s: float = 0.0
+    first_s: float | None = None
+    last_s: float | None = None
+
+    def idle_fraction(self) -> float | None:
+        """Return the share of slot time in which nothing ran, 0..1; None before the first ending."""
+        span = self.span_s + ((self.last_s or 0.0) - (self.first_s or 0.0))
+        return None if span <= 0 else max(0.0, 1.0 - self.busy_s / (self.slots * span))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopState:
+    """Hold the state after event ``seq``. ``runs`` are those whose cycle is not closed, by id."""
+
+    seq: int = 0
+    cycle: int = 0
+    cycles_closed: int = 0
+    runs_made: int = 0
+    calls_made: int = 0
+    waits_in_a_row: int = 0
+    cycles_since_run: int = 0
+    cycles_since_review: int = 0
+    bootstrap_attempts: int = 0
+    bootstrap_successful: bool = False
+    plan: Plan | None = None
+    runs: dict[str, Run] = field(default_factory=dict)
+    last_completed_run: dict[str, Any] | None = None
+    recent_experiments: tuple[tuple[str, int], ...] = ()
+    slot_use: SlotUse = SlotUse()
+    schema_version: int = SCHEMA_VERSION
+
+    def in_state(self, *states: RunState) -> list[Run]:
+        """Return the open runs in one of the given states, in the order of their making."""
+        return [run for run in self.runs.values() if run.state in states]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the snapshot's form."""
+        value = {name: getattr(self, name) for name in self.__slots__}
+        value["plan"] = None if self.plan is None else asdict(self.plan)
+        value["slot_use"] = asdict(self.slot_use)
+        value["runs"] = {run_id: run.to_json() for run_id, run in self.runs.items()}
+        return value
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Self:
+        """Build the state from a snapshot. Raises TypeError or KeyError when it is not one."""
+        fields = {name: value[name] for name in cls.__slots__}
+        if fields["plan"] is not None:
+            plan = dict(fields["plan"])
+            plan["proposals"], plan["review_reasons"] = tuple(plan["proposals"]), tuple(plan["review_reasons"])
+            fields["plan"] = Plan(**plan)
+        fields["runs"] = {run_id: Run.from_json(run) for run_id, run in fields["runs"].items()}
+        fields["slot_use"] = SlotUse(**fields["slot_use"])
+        fields["recent_experiments"] = tuple((key, seq) for key, seq in fields["recent_experiments"])
+        return cls(**fields)
+
+
+def apply(state: LoopState, event: Event) -> LoopState:
+    """Return the state after ``event``; kinds that change nothing only move ``seq``."""
+    change = _CHANGES.get(event["event"])
+    return replace(state if change is None else change(state, event), seq=event["seq"])
+
+
+def apply_all(state: LoopState, events: Iterable[Event]) -> LoopState:
+    """Return the state after all ``events``."""
+    for event in events:
+        state = apply(state, event)
+    return state
+
+
+def load(path: Path) -> LoopState | None:
+    """Return the snapshot's state, or None when the file is missing.
+
+    Raises CorruptFileError when it is no snapshot of this version.
+    """
+    try:
+        value = files.read_json(path)
+        return LoopState.from_json(value["loop"])
+    except FileNotFoundError:
+        return None
+    except (KeyError, TypeError, ValueError) as error:
+        raise CorruptFileError(path, f"not a state of this version ({type(error).__name__}: {error})") from error
+
+
+# ---------------------------------------------------------------- changes, one a kind of event
+
+
+def _cycle_opened(state: LoopState, event: Event) -> LoopState:
+    plan = Plan(cycle=event["cycle"], cycle_trace_id=event["cycle_trace_id"], agent=event["agent"])
+    return replace(state, cycle=event["cycle"], plan=plan)
+
+
+def _call_intended(state: LoopState, event: Event) -> LoopState:
+    plan = _plan(state)
+    asks = plan.asks + 1 if event["agent"] == plan.agent and event["step"] == plan.step else 1
+    plan = replace(plan, step=event["step"], agent=event["agent"], call_id=event["call_id"], asks=asks)
+    return replace(state, plan=plan, calls_made=state.calls_made + 1)
+
+
+def _proposal(state: LoopState, event: Event) -> LoopState:
+    plan = _plan(state)
+    record = event["record"]
+    accepted = record if record["accepted"] else plan.accepted
+    plan = replace(plan, call_id=None, proposals=(*plan.proposals, record), accepted=accepted)
+    return replace(state, plan=plan)
+
+
+def _review_due(state: LoopState, event: Event) -> LoopState:
+    return replace(state, plan=replace(_plan(state), step="review", review_reasons=tuple(event["reasons"])))
+
+
+def _review(state: LoopState, event: Event) -> LoopState:
+    plan = replace(_plan(state), call_id=None, review=event["record"])
+    if (suggestion := event["suggestion"]) is not None:
+        plan = replace(
+            plan,
+            proposals=(*plan.proposals, suggestion),
+            accepted=suggestion if suggestion["accepted"] else plan.accepted,
+        )
+    return replace(state, plan=plan, cycles_since_review=0)
+
+
+def _run_staged(state: LoopState, event: Event) -> LoopState:
+    run = Run.from_json({**event["run"], "staged_seq": event["seq"]})
+    is_bootstrap = event["bootstrap"]
+    return replace(
+        state,
+        plan=None,
+        runs={**state.runs, run.run_id: run},
+        runs_made=state.runs_made + 1,
+        waits_in_a_row=0,
+        bootstrap_attempts=state.bootstrap_attempts + (1 if is_bootstrap else 0),
+    )
+
+
+def _attempt_intended(state: LoopState, event: Event) -> LoopState:
+    run = state.runs[event["run_id"]]
+    attempt = Attempt(**event["attempt"])
+    return _with_run(state, replace(run, state=RunState.RUNNING, attempts=(*run.attempts, attempt), stop_reason=None))
+
+
+def _attempt_started(state: LoopState, event: Event) -> LoopState:
+    return _with_attempt(state, event, pid=event["pid"], started_utc=event["started_utc"])
+
+
+def _attempt_ended(state: LoopState, event: Event) -> LoopState:
+    names = ("cause", "exit_code", "ended_utc", "duration_s", "cpu_s", "peak_memory_bytes")
+    state = replace(state, slot_use=_used(state.slot_use, event))
+    return _with_attempt(state, event, **{name: event[name] for name in names})
+
+
+def _used(use: SlotUse, event: Event) -> SlotUse:
+    start, end = event["started_monotonic_s"], event["ended_monotonic_s"]
+    if start is None or end is None:
+        return use
+    return replace(
+        use,
+        slots=max(use.slots, event["slots"]),
+        busy_s=use.busy_s + max(0.0, end - start),
+        first_s=start if use.first_s is None else min(use.first_s, start),
+        last_s=end if use.last_s is None else max(use.last_s, end),
+    )
+
+
+def _daemon_started(state: LoopState, event: Event) -> LoopState:
+    """Begin a new span: the time while no daemon lived is nobody's idleness."""
+    use = state.slot_use
+    over = (use.last_s or 0.0) - (use.first_s or 0.0)
+    return replace(state, slot_use=replace(use, span_s=use.span_s + over, first_s=None, last_s=None))
+
+
+def _stop_requested(state: LoopState, event: Event) -> LoopState:
+    run = state.runs.get(event["run_id"])
+    return state if run is None else _with_run(state, replace(run, stop_reason=event["reason"]))
+
+
+def _run_moved(state: LoopState, event: Event) -> LoopState:
+    run = state.runs[event["run_id"]]
+    return _with_run(state, replace(run, state=RunState(event["state"])))
+
+
+def _run_ended(state: LoopState, event: Event) -> LoopState:
+    run = state.runs[event["run_id"]]
+    names = ("cause", "detail", "result", "metrics")
+    ended = replace(run, state=RunState(event["state"]), **{name: event[name] for name in names})
+    completed = ended.state is RunState.COMPLETED
+    recent = (*state.recent_experiments, (run.experiment, event["seq"])) if completed else state.recent_experiments
+    return replace(
+        _with_run(state, ended),
+        recent_experiments=recent[-RECENT_EXPERIMENTS:],
+        bootstrap_successful=state.bootstrap_successful or (completed and event["bootstrap"]),
+        last_completed_run={
+            "ended_utc": event["ts_utc"],
+            "status": ended.state.value,
+            "run_id": run.run_id,
+            "run_label": run.label,
+            "command": run.decision["command"],
+            "outcome": event["outcome"],
+        },
+    )
+
+
+def _cycle_closed(state: LoopState, event: Event) -> LoopState:
+    runs = {run_id: run for run_id, run in state.runs.items() if run.cycle_trace_id != event["cycle_trace_id"]}
+    plan = state.plan
+    waited = event["result"] == "wait"
+    ran = event["result"] == "run_command"
+    return replace(
+        state,
+        runs=runs,
+        plan=None if plan is not None and plan.cycle_trace_id == event["cycle_trace_id"] else plan,
+        cycles_closed=state.cycles_closed + 1,
+        waits_in_a_row=state.waits_in_a_row + 1 if waited else 0,
+        cycles_since_run=0 if ran else state.cycles_since_run + 1,
+        cycles_since_review=state.cycles_since_review + 1,
+    )
+
+
+def _plan(state: LoopState) -> Plan:
+    if state.plan is None:
+        raise ValueError("the journal names a plan that was never opened")
+    return state.plan
+
+
+def _with_run(state: LoopState, run: Run) -> LoopState:
+    return replace(state, runs={**state.runs, run.run_id: run})
+
+
+def _with_attempt(state: LoopState, event: Event, **changes: Any) -> LoopState:
+    run = state.runs[event["run_id"]]
+    return _with_run(state, replace(run, attempts=(*run.attempts[:-1], replace(run.last_attempt, **changes))))
+
+
+_CHANGES: dict[str, Callable[[LoopState, Event], LoopState]] = {
+    "daemon_started": _daemon_started,
+    "cycle_opened": _cycle_opened,
+    "call_intended": _call_intended,
+    "proposal": _proposal,
+    "review_due": _review_due,
+    "review": _review,
+    "run_staged": _run_staged,
+    "attempt_intended": _attempt_intended,
+    "attempt_started": _attempt_started,
+    "attempt_ended": _attempt_ended,
+    "stop_requested": _stop_requested,
+    "run_moved": _run_moved,
+    "run_ended": _run_ended,
+    "cycle": _cycle_closed,
+}

@@ -1,0 +1,32 @@
+"""The environment of a run: scrubbed of secrets, with the training environment first on PATH."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+_SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|ACCESS_KEY|PRIVATE_KEY|(^|_)KEY$", re.IGNORECASE)
+_LOADERS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
+
+
+def run_environment(base: Mapping[str, str], train_python: Path, run_dir: Path, tag: str) -> dict[str, str]:
+    """Return the environment of one attempt.
+
+    Variables that look like secrets, the loop's own (LLM_LOOP_*) and those that would bend the
+    interpreter are left out; output is UTF-8 and unbuffered; LLM_LOOP_RUN tags every process.
+    """
+    kept = {
+        name: value
+        for name, value in base.items()
+        if not _SECRET.search(name) and not name.upper().startswith(("LLM_LOOP_", "CODEX_")) and name not in _LOADERS
+    }
+    search_path = os.pathsep.join([str(train_python.parent), kept.get("PATH", os.defpath)])
+    return kept | {
+        "PATH": search_path,
+        "PYTHONUTF8": "1",
+        "PYTHONUNBUFFERED": "1",
+        "LLM_LOOP_RUN": tag,
+        "LLM_LOOP_RUN_DIR": str(run_dir),
+    }

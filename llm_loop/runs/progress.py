@@ -1,0 +1,120 @@
+"""What a training says of its progress: rows of metrics, from files and from printed lines.
+
+Three sources, so that a foreign trainer works unchanged: ``metrics.jsonl`` (one JSON object a line),
+``metrics.json`` with a ``history`` list, and printed lines that are a dict or a JSON object holding
+``epoch`` and at least one ``val_*`` key. Everything here is untrusted: lines are bounded, what does not
+parse is passed over, numbers may be NaN.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+MAX_LINE_BYTES = 20_000
+MAX_METRICS_JSON_BYTES = 20_000_000
+_NOT_FINITE = re.compile(r"(?<![\w'\"])-?(nan|inf|NaN|Infinity)(?![\w'\"])")
+
+Row = dict[str, Any]
+
+
+class LogReader:
+    """Read a growing file piece by piece; a file that shrank is read from its start."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.offset = 0
+
+    def read(self, max_bytes: int) -> bytes:
+        """Return what is new, at most ``max_bytes``; b"" when nothing is or the file is missing."""
+        try:
+            size = self._path.stat().st_size
+            if size == self.offset:
+                return b""
+            if size < self.offset:
+                self.offset = 0
+            with self._path.open("rb") as stream:
+                stream.seek(self.offset)
+                piece = stream.read(max_bytes)
+        except OSError:
+            return b""
+        self.offset += len(piece)
+        return piece
+
+
+class RowReader:
+    """Collect metric rows from the whole lines of a growing stream of bytes."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, piece: bytes) -> list[Row]:
+        """Return the rows on the lines that ``piece`` completes."""
+        *lines, rest = (self._rest + piece).split(b"\n")
+        self._rest = rest[-MAX_LINE_BYTES:]
+        return [row for line in lines if (row := row_of(line)) is not None]
+
+
+def row_of(line: bytes) -> Row | None:
+    """Return the metric row on one line, or None."""
+    line = line.strip()
+    if not line.startswith(b"{") or not line.endswith(b"}") or len(line) > MAX_LINE_BYTES or b"epoch" not in line:
+        return None
+    value = _parse(line.decode("utf-8", "replace"))
+    if not isinstance(value, dict) or not isinstance(value.get("epoch"), int | float):
+        return None
+    return value if any(str(key).startswith("val_") for key in value) else None
+
+
+def rows_of_metrics_json(path: Path) -> list[Row]:
+    """Return the rows of a ``metrics.json`` with a ``history`` list; [] when it is missing or something else."""
+    try:
+        if path.stat().st_size > MAX_METRICS_JSON_BYTES:
+            return []
+        value = json.loads(path.read_text(encoding="utf-8-sig", errors="replace"))
+    except (OSError, ValueError):
+        return []
+    history = value.get("history") if isinstance(value, dict) else None
+    return [row for row in history if isinstance(row, dict)] if isinstance(history, list) else []
+
+
+def rows_of_file(path: Path, max_bytes: int = 20_000_000) -> list[Row]:
+    """Return the rows on the lines of a file, the last ``max_bytes`` of it."""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(max(0, path.stat().st_size - max_bytes))
+            return RowReader().feed(stream.read(max_bytes) + b"\n")
+    except OSError:
+        return []
+
+
+def finite(value: Any) -> float | None:
+    """Return a finite number as float, else None."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def best_row(rows: Iterable[Row], metric: str, direction: str) -> Row | None:
+    """Return the row with the best finite value of ``metric``; the first of equals."""
+    scored = [(value, row) for row in rows if (value := finite(row.get(metric))) is not None]
+    if not scored:
+        return None
+    choose = min if direction == "min" else max
+    return choose(scored, key=lambda pair: pair[0])[1]
+
+
+def _parse(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        pass
+    try:
+        return ast.literal_eval(_NOT_FINITE.sub("None", text))
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None

@@ -1,0 +1,67 @@
+"""Launch: give a run its next attempt, with everything written down before anything starts."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from llm_loop.config import Config
+from llm_loop.contract.decision import Decision
+from llm_loop.contract.paths import WorkspacePaths
+from llm_loop.contract.run import Attempt, Run
+from llm_loop.runs import command as commands
+from llm_loop.runs.environment import run_environment
+from llm_loop.runs.local import Launch
+from llm_loop.system.clock import utc_stamp
+
+
+def next_attempt(run: Run, now: datetime) -> Attempt:
+    """Return the attempt that comes next, with a tag for its processes and a name for its logs."""
+    number = len(run.attempts) + 1
+    suffix = "" if number == 1 else f"_attempt{number}"
+    label = re.sub(r"[^a-z0-9_-]+", "-", run.label.lower()).strip("-") or run.run_id.lower()
+    return Attempt(number=number, tag=str(uuid.uuid4()), log_tag=f"{utc_stamp(now)}_{label[:60]}{suffix}")
+
+
+def launch_of(
+    run: Run, attempt: Attempt, config: Config, paths: WorkspacePaths, base_environment: Mapping[str, str]
+) -> Launch:
+    """Return what the engine needs for this attempt; nothing is written yet."""
+    decision = Decision.from_json(run.decision)
+    folder = paths.attempt(run.run_id, attempt.number)
+    cwd = config.training_repo_root / (decision.working_folder or ".").replace("\\", "/")
+    return Launch(
+        folder=folder,
+        command=decision.command,
+        shell=commands.choose_shell(config.run_shell),
+        cwd=cwd,
+        workspace=paths.root,
+        environment=run_environment(base_environment, training_python(config), folder, attempt.tag),
+        files={file.name: file.text for file in decision.run_files or ()},
+        stdout=stdout_log(paths, attempt),
+        stderr=stderr_log(paths, attempt),
+        grace_s=config.stop_grace_seconds,
+        deadline_s=config.max_run_seconds,
+    )
+
+
+def training_python(config: Config) -> Path:
+    """Return the interpreter of trainings: ``train_python_exe``, else the ``.venv-train`` beside this package."""
+    wanted = config.train_python_exe
+    beside = Path(__file__).resolve().parents[2] / wanted.relative_to(config.workspace_root) if (
+        wanted.is_relative_to(config.workspace_root)
+    ) else wanted
+    return wanted if wanted.exists() or not beside.exists() else beside
+
+
+def stdout_log(paths: WorkspacePaths, attempt: Attempt) -> Path:
+    """Return the live standard output of an attempt."""
+    return paths.logs / f"{attempt.log_tag}.stdout.log"
+
+
+def stderr_log(paths: WorkspacePaths, attempt: Attempt) -> Path:
+    """Return the live standard error of an attempt."""
+    return paths.logs / f"{attempt.log_tag}.stderr.log"

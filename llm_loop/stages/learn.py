@@ -1,0 +1,288 @@
+"""Learn: project each event of the journal into the files that people and agents read.
+
+Everything here changes nothing when it meets the same event again, because after a crash the last
+events are projected once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from llm_loop.config import Config
+from llm_loop.contract.decision import Decision
+from llm_loop.contract.observation import OpenTodo
+from llm_loop.contract.paths import WorkspacePaths
+from llm_loop.contract.result import Direction
+from llm_loop.contract.review import Review
+from llm_loop.errors import CorruptFileError
+from llm_loop.memory import leaderboard, leaderboard_text
+from llm_loop.memory.history import History, HistoryRow
+from llm_loop.memory.history_index import HistoryIndex
+from llm_loop.memory.journal import Event, last_events
+from llm_loop.memory.markdown_file import HumanEdit
+from llm_loop.memory.mentor_notes import MentorNotes
+from llm_loop.memory.shared_todo import Addition, Author, SharedTodo
+from llm_loop.memory.state import LoopState
+from llm_loop.memory.storyline import Best, GateReason, StoryEntry, Storyline
+from llm_loop.memory.workpad import Workpad
+from llm_loop.system import files
+from llm_loop.system.clock import Clock, utc_stamp
+
+LEADERBOARD_ROWS = 10
+
+
+class Memory:
+    """Hold everything that is remembered beside the state: history, leaderboard and the markdown files.
+
+    ``edits`` collects a person's edits that a write met, until ``take_edits`` hands them over.
+    ``damaged`` names lines of the history that could not be read at the start. Raises FileWriteError
+    where a file cannot be written; the caller tries again.
+    """
+
+    def __init__(self, paths: WorkspacePaths, clock: Clock, config: Config) -> None:
+        self._paths = paths
+        self._config = config
+        self._history = History(paths.history, utc_stamp(clock.utc_now()))
+        self.damaged: tuple[CorruptFileError, ...] = self._history.loaded.damaged
+        self._index = HistoryIndex(config.selection_metric, config.selection_direction, self._history.loaded.rows)
+        self._labels = {row.label for row in self._index.rows}
+        self._workpad = Workpad(paths, clock)
+        self._todo = SharedTodo(paths, clock)
+        self._notes = MentorNotes(paths, clock)
+        self._storyline = Storyline(paths, clock)
+        self._edits: list[HumanEdit] = []
+        self._housekeeping: dict[str, dict[str, Any]] = {}
+        self._deltas: dict[str, float | None] = {}
+        last = last_events(paths.cycle_summaries, 1)
+        self._summarised_seq = int(last[0]["seq"]) if last else 0
+
+    def ensure_files(self) -> None:
+        """Write the headings of markdown files that do not exist yet."""
+        for file in (self._workpad, self._todo, self._notes, self._storyline):
+            self._met(file.ensure().human_edit)
+
+    def use(self, config: Config) -> None:
+        """Follow a changed configuration."""
+        changed = (config.selection_metric, config.selection_direction) != (self._index.metric, self._index.direction)
+        if changed:
+            self._index = HistoryIndex(config.selection_metric, config.selection_direction, self._index.rows)
+        self._config = config
+
+    # ------------------------------------------------------------ what others ask
+
+    def rows(self) -> tuple[HistoryRow, ...]:
+        """Return the ended runs, oldest first."""
+        return self._index.rows
+
+    def run_ids(self) -> frozenset[str]:
+        """Return the ids of all ended runs."""
+        return frozenset(row.run_id for row in self._index.rows)
+
+    def label_is_taken(self, label: str) -> bool:
+        """Tell whether an ended run had this label."""
+        return label in self._labels
+
+    def ended_without_result(self, run_id: str) -> bool:
+        """Tell whether a run ended and left nothing to build on."""
+        return any(row.run_id == run_id and row.result is None for row in self._index.rows)
+
+    def runs_without_gain(self, threshold: float = 0.0) -> int:
+        """Return how many runs ended since the best one by more than ``threshold``."""
+        return self._index.runs_without_gain(threshold)
+
+    def best(self) -> dict[str, Any] | None:
+        """Return the best value of the selection metric so far, and its run."""
+        best = self._index.best
+        return None if best is None else {"run_id": best.run_id, "label": best.label, "metric": best.metric, "value": best.value}
+
+    def delta_of(self, run_id: str) -> float | None:
+        """Return the value of the run that ended last minus the best before it; None when it was the first."""
+        return self._deltas.get(run_id)
+
+    def open_todos(self) -> tuple[OpenTodo, ...]:
+        """Return the open entries of the shared TODO."""
+        return self._todo.open_todos()
+
+    def housekeeping_of(self, trace_id: str) -> dict[str, Any] | None:
+        """Return what the worker's housekeeping of a cycle came to, once."""
+        return self._housekeeping.pop(trace_id, None)
+
+    def take_edits(self) -> list[HumanEdit]:
+        """Return a person's edits met or found since the last call; each costs one stat to look for."""
+        for file in (self._workpad, self._todo, self._notes, self._storyline):
+            self._met(file.hand_edit())
+        edits, self._edits = self._edits, []
+        return edits
+
+    def accept_edits(self) -> None:
+        """Take the edits that were handed over as known, now that they are journaled."""
+        for file in (self._workpad, self._todo, self._notes, self._storyline):
+            file.accept()
+
+    # ------------------------------------------------------------ learning
+
+    def learn(self, event: Event, state: LoopState) -> None:
+        """Project one event."""
+        match event["event"]:
+            case "run_staged":
+                self._keep_house(event, event["run"]["cycle_record"]["proposals"])
+            case "run_ended":
+                self._remember_run(event)
+            case "review":
+                self._remember_review(event)
+            case "cycle":
+                if event["run_id"] is None:
+                    self._keep_house(event, event["proposals"])
+                self._summarise(event)
+                self._tell(event)
+
+    def _remember_run(self, event: Event) -> None:
+        row = HistoryRow.from_json({**event["row"], "seq": event["seq"]})
+        if self._history.append(row):
+            if row.result is not None:
+                self._deltas = {row.run_id: self._index.delta_to_best(row.result.value)}
+            self._index.add(row)
+            self._labels.add(row.label)
+        board = leaderboard.build(
+            self._index.rows, self._config.selection_metric, self._config.selection_direction, LEADERBOARD_ROWS
+        )
+        files.replace_json(self._paths.leaderboard_json, board.to_json())
+        files.replace_text(self._paths.leaderboard_markdown, leaderboard_text.to_markdown(board))
+
+    def _remember_review(self, event: Event) -> None:
+        record = event["record"]
+        if not record["run"]:
+            return
+        review = Review.from_json(
+            {"schema_version": 1, **{name: record[name] for name in _REVIEW_FIELDS}}, "a journaled review"
+        )
+        self._met(self._notes.add(review, cycle=event["cycle"], at_utc=event["ts_utc"]).human_edit)
+        if review.todo_updates:
+            name = self._config.mentor_display_name
+            addition = Addition(
+                texts=review.todo_updates, author=Author.MENTOR, display_name=name, cycle=event["cycle"]
+            )
+            self._met(self._todo.add(addition).human_edit)
+
+    def _keep_house(self, event: Event, proposals: Iterable[dict[str, Any]]) -> None:
+        """Apply the housekeeping of the worker's own decision, whoever's decision is carried out."""
+        own = [record for record in proposals if record["accepted"] and record["source"] == "primary"]
+        if not own:
+            return
+        kept = Decision.from_json(own[-1]["decision"]).housekeeping
+        name, cycle = self._config.worker_display_name, event["cycle"]
+        resolved = added = 0
+        if kept.resolve_shared_todo_ids:
+            outcome = self._todo.resolve(kept.resolve_shared_todo_ids, by=name, cycle=cycle)
+            resolved = len(outcome.resolved)
+            self._met(outcome.human_edit)
+        if kept.todo_new:
+            addition = Addition(
+                texts=kept.todo_new, author=Author.WORKER, display_name=name, cycle=cycle, resolved_now=resolved
+            )
+            added_outcome = self._todo.add(addition)
+            added = len(added_outcome.added)
+            self._met(added_outcome.human_edit)
+        if kept.notes_update or kept.data_exploration_update:
+            written = self._workpad.add(
+                at_utc=event["ts_utc"], notes=kept.notes_update, data_exploration=kept.data_exploration_update
+            )
+            self._met(written.human_edit)
+        self._housekeeping[event["cycle_trace_id"]] = {
+            "display_name": name,
+            "todo_added": added,
+            "notes_added": int(bool(kept.notes_update)),
+            "data_exploration_added": int(bool(kept.data_exploration_update)),
+            "shared_todo_resolved": resolved,
+            "shared_todo_unresolved": len(self._todo.open_todos()),
+        }
+
+    def _summarise(self, event: Event) -> None:
+        if event["seq"] <= self._summarised_seq:
+            return
+        mentor = event["codex"]["mentor"] or {}
+        outcome = event["run_outcome"] or {}
+        line = {name: event[name] for name in _SUMMARY_FIELDS} | {
+            "status": outcome.get("status"),
+            "metric": outcome.get("metric"),
+            "value": outcome.get("value"),
+            "best_value": (event["best"] or {}).get("value"),
+            "gate_blocked": event["quality_gate"]["blocked"],
+            "mentor": mentor.get("recommendation"),
+            "mentor_applied": mentor.get("applied"),
+            "used_web_search": event["codex"]["used_web_search"],
+        }
+        files.append_line(self._paths.cycle_summaries, files.json_text(line))
+        self._summarised_seq = event["seq"]
+
+    def _tell(self, event: Event) -> None:
+        outcome, mentor = event["run_outcome"], event["codex"]["mentor"]
+        best = None
+        if outcome is not None and outcome["value"] is not None:
+            best = Best(metric=outcome["metric"], value=outcome["value"])
+        entry = StoryEntry(
+            cycle=event["cycle"],
+            cycle_trace_id=event["cycle_trace_id"],
+            at_utc=event["ts_utc"],
+            action=event["action"],
+            category=event["idea_category"],
+            run=event["run_label"] or None,
+            outcome=_outcome_words(event),
+            best=best,
+            delta=event["delta_best"],
+            improved=None if event["delta_best"] is None else self._is_gain(event["delta_best"]),
+            proposer=event["proposer"],
+            mentor=None if mentor is None else _mentor_words(mentor),
+            gate_blocked=event["quality_gate"]["blocked"],
+            why=event["rationale"] or event["reason"] or "",
+            gate_reasons=tuple(_gate_reasons(event["proposals"])),
+        )
+        self._met(self._storyline.add(entry).human_edit)
+
+    def _is_gain(self, delta: float) -> bool:
+        return delta < 0 if self._config.selection_direction is Direction.MIN else delta > 0
+
+    def _met(self, edit: HumanEdit | None) -> None:
+        if edit is not None:
+            self._edits.append(edit)
+
+
+_REVIEW_FIELDS = ("recommendation", "critique", "questions", "mentor_notes", "todo_updates", "suggested_decision")
+_SUMMARY_FIELDS = (
+    "seq",
+    "ts_utc",
+    "cycle",
+    "cycle_trace_id",
+    "action",
+    "result",
+    "run_id",
+    "run_label",
+    "idea_category",
+    "proposer",
+    "decision_source",
+    "delta_best",
+)
+
+
+def _outcome_words(event: Event) -> str:
+    outcome = event["run_outcome"]
+    if outcome is None:
+        return str(event["result"]) + (f" ({event['reason']})" if event["result"] == "dropped" else "")
+    cause = f" ({outcome['cause']})" if outcome["cause"] else ""
+    return f"{outcome['status']}{cause}"
+
+
+def _mentor_words(mentor: dict[str, Any]) -> str:
+    if not mentor["run"]:
+        return "unreviewed"
+    return str(mentor["recommendation"]) + (" (applied)" if mentor["applied"] else "")
+
+
+def _gate_reasons(proposals: list[dict[str, Any]]) -> Iterable[GateReason]:
+    for record in proposals:
+        for reason in record["unusable"] or ():
+            yield GateReason(proposer=record["proposer"], reason=reason, fix="answer with one JSON object of the schema")
+        if record["quality_gate"]["blocked"]:
+            for issue in record["quality_gate"]["details"]:
+                yield GateReason(proposer=record["proposer"], reason=f"{issue['code']}: {issue['message']}", fix=issue["fix"])

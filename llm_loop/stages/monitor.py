@@ -1,0 +1,152 @@
+"""Monitor: watch one attempt's output as it grows, bounded at each look.
+
+The ending itself comes from the keeper's ``exit.json``; here is what may ask for one (a stop pattern,
+silence for too long) and what people see meanwhile (epoch, loss, metric, time left).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from llm_loop.runs.progress import LogReader, Row, RowReader, finite, rows_of_metrics_json
+
+BYTES_A_LOOK = 262_144
+CURVE_POINTS = 120
+_FOREIGN_LOOK_S = 2.0
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """Hold what is known of a running attempt. Times are monotonic seconds."""
+
+    started_s: float
+    last_output_s: float
+    epoch: int | None = None
+    epochs: int | None = None
+    loss: float | None = None
+    value: float | None = None
+    best: float | None = None
+    rows: int = 0
+    curve: list[float] = field(default_factory=list)
+
+    def to_json(self, now_s: float) -> dict[str, Any]:
+        """Return the form that the heartbeat carries; ages and the time left in seconds."""
+        elapsed = now_s - self.started_s
+        left = None
+        if self.epoch and self.epochs and self.epochs >= self.epoch:
+            left = round(elapsed / self.epoch * (self.epochs - self.epoch), 1)
+        return {
+            "epoch": self.epoch,
+            "epochs": self.epochs,
+            "loss": self.loss,
+            "value": self.value,
+            "best": self.best,
+            "curve": self.curve,
+            "age_s": round(elapsed, 1),
+            "silent_s": round(now_s - self.last_output_s, 1),
+            "eta_s": left,
+        }
+
+
+class RunWatch:
+    """Watch the files of one attempt.
+
+    ``metric`` and ``direction`` say which value is shown as best; ``metrics_json`` may name a foreign
+    trainer's file.
+    """
+
+    def __init__(
+        self,
+        *,
+        folder: Path,
+        stdout: Path,
+        stderr: Path,
+        stop_patterns: tuple[str, ...],
+        metric: str,
+        direction: str,
+        metrics_json: Path | None,
+        now_s: float,
+    ) -> None:
+        self.progress = Progress(started_s=now_s, last_output_s=now_s)
+        self._logs = [LogReader(stdout), LogReader(stderr)]
+        self._printed = RowReader()
+        self._file = LogReader(folder / "metrics.jsonl")
+        self._file_rows = RowReader()
+        self._patterns = [pattern.lower().encode() for pattern in stop_patterns if pattern.strip()]
+        self._carry = [b"", b""]
+        self._metric, self._direction = metric, direction
+        self._metrics_json = metrics_json
+        self._metrics_json_seen: tuple[int, int] | None = _signature(metrics_json)
+        self._next_foreign_look_s = now_s
+
+    def look(self, now_s: float) -> str | None:
+        """Read what is new; return the stop pattern that was found, or None."""
+        found = None
+        for index, log in enumerate(self._logs):
+            piece = log.read(BYTES_A_LOOK)
+            if not piece:
+                continue
+            self.progress.last_output_s = now_s
+            found = found or self._pattern_in(index, piece)
+            if index == 0:
+                self._take(self._printed.feed(piece))
+        if piece := self._file.read(BYTES_A_LOOK):
+            self.progress.last_output_s = now_s
+            self._take(self._file_rows.feed(piece))
+        self._look_at_metrics_json(now_s)
+        return found
+
+    def _pattern_in(self, index: int, piece: bytes) -> str | None:
+        if not self._patterns:
+            return None
+        text = self._carry[index] + piece.lower()
+        self._carry[index] = text[-(max(map(len, self._patterns)) - 1 or 1) :]
+        return next((pattern.decode() for pattern in self._patterns if pattern in text), None)
+
+    def _look_at_metrics_json(self, now_s: float) -> None:
+        if self._metrics_json is None or now_s < self._next_foreign_look_s:
+            return
+        self._next_foreign_look_s = now_s + _FOREIGN_LOOK_S
+        signature = _signature(self._metrics_json)
+        if signature is None or signature == self._metrics_json_seen:
+            return
+        self._metrics_json_seen = signature
+        self.progress.last_output_s = now_s
+        rows = rows_of_metrics_json(self._metrics_json)
+        self._take(rows[self.progress.rows :])
+
+    def _take(self, rows: list[Row]) -> None:
+        progress = self.progress
+        for row in rows:
+            epoch = int(row["epoch"]) if finite(row.get("epoch")) is not None else progress.epoch
+            if epoch is not None and progress.epoch is not None and epoch <= progress.epoch:
+                continue  # the same epoch from a second source
+            progress.rows += 1
+            progress.epoch = epoch
+            progress.epochs = int(row["epochs"]) if finite(row.get("epochs")) is not None else progress.epochs
+            progress.loss = next((v for k in ("train_loss", "loss") if (v := finite(row.get(k))) is not None), None)
+            self._take_value(finite(row.get(self._metric)))
+
+    def _take_value(self, value: float | None) -> None:
+        progress = self.progress
+        progress.value = value
+        if value is None:
+            return
+        better = min if self._direction == "min" else max
+        progress.best = value if progress.best is None else better(progress.best, value)
+        progress.curve.append(value)
+        if len(progress.curve) > CURVE_POINTS:
+            progress.curve = progress.curve[::2]
+
+
+def _signature(path: Path | None) -> tuple[int, int] | None:
+    """Return what changes when a file is written anew; None when there is none."""
+    if path is None:
+        return None
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size

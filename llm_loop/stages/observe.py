@@ -1,0 +1,161 @@
+"""Observe: gather the evidence that worker and mentor are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from llm_loop.config import Config
+from llm_loop.contract.observation import Bootstrap, Domain, KnownRun, Observation, OpenTodo, Role
+from llm_loop.contract.run import Run, RunState
+from llm_loop.errors import ConfigError
+from llm_loop.memory.history import HistoryRow
+from llm_loop.memory.state import LoopState, Plan
+from llm_loop.system import files
+
+MAX_BOOTSTRAP_ATTEMPTS = 3
+HISTORY_ROWS = 2000
+
+
+def observe(
+    role: Role,
+    plan: Plan,
+    state: LoopState,
+    history: Iterable[HistoryRow],
+    open_todos: tuple[OpenTodo, ...],
+    config: Config,
+) -> Observation:
+    """Return the observation for one call of this cycle.
+
+    Reads the search space and its base configuration, so that a person's edit counts from the next
+    call on; raises ConfigError when one of them does not parse.
+    """
+    space, base = read_search_space(config)
+    rows = list(history)[-HISTORY_ROWS:]
+    bootstrap_wanted = config.force_bootstrap_if_idle and not state.bootstrap_successful
+    asked_again = role is Role.MENTOR or plan.accepted is not None
+    return Observation(
+        role=role,
+        cycle=plan.cycle,
+        cycle_trace_id=plan.cycle_trace_id,
+        domain=domain_of(config),
+        training_repo_root=str(config.training_repo_root),
+        history=tuple(_known(row) for row in rows),
+        active_runs=tuple(_open(run) for run in state.in_state(RunState.RUNNING, RunState.QUEUED, RunState.INTERRUPTED)),
+        staged_runs=tuple(_open(run) for run in state.in_state(RunState.STAGED)),
+        open_todos=open_todos,
+        open_todo_count=len(open_todos),
+        bootstrap=Bootstrap(
+            label=config.bootstrap_label,
+            command=config.bootstrap_command,
+            pending=bootstrap_wanted
+            and not _bootstrap_is_open(state, config)
+            and state.bootstrap_attempts < MAX_BOOTSTRAP_ATTEMPTS,
+        ),
+        search_space=space,
+        base_config=base,
+        default_monitor_seconds=config.default_monitor_seconds,
+        seed=config.planner_seed,
+        refusals=() if asked_again else _refusals(plan),
+        proposal=None if plan.accepted is None else plan.accepted["decision"],
+        review_reasons=plan.review_reasons,
+    )
+
+
+def domain_of(config: Config) -> Domain:
+    """Return what the experiments are about."""
+    return Domain(
+        images=config.domain_images or "",
+        metric_meaning=config.domain_metric or "",
+        selection_metric=config.selection_metric,
+        selection_direction=config.selection_direction,
+        baseline=config.baseline_value,
+        target=config.target_value,
+    )
+
+
+def read_search_space(config: Config) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """Return the search space and the configuration it starts from; (None, None) when none is set.
+
+    Raises ConfigError when a named file is missing or does not parse.
+    """
+    if config.search_space is None:
+        return None, None
+    space = _yaml_mapping(config.search_space)
+    base = space.get("base_config")
+    return space, None if base is None else _yaml_mapping(config.workspace_root / str(base).replace("\\", "/"))
+
+
+def _yaml_mapping(path: Path) -> dict[str, Any]:
+    try:
+        value = yaml.safe_load(files.read_text(path))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: missing; the search space needs it (key search_space)") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())[:200]}") from error
+    if not isinstance(value, dict):
+        raise ConfigError(f"{path}: a mapping of keys to values is wanted")
+    return value
+
+
+def _bootstrap_is_open(state: LoopState, config: Config) -> bool:
+    return any(run.label_decided == config.bootstrap_label for run in state.runs.values())
+
+
+def _refusals(plan: Plan) -> tuple[str, ...]:
+    lines: list[str] = []
+    for record in plan.proposals:
+        lines += record["unusable"] or []
+        lines += [f"{issue['code']}: {issue['message']}" for issue in (record["quality_gate"] or {}).get("details", [])]
+    return tuple(lines)
+
+
+def _known(row: HistoryRow) -> KnownRun:
+    result = row.result
+    return KnownRun(
+        run_id=row.run_id,
+        label=row.label,
+        state=row.state,
+        idea_category=row.idea_category.value,
+        cycle=row.cycle,
+        proposer=row.proposer,
+        value=None if result is None else result.value,
+        seed=None if result is None else result.seed,
+        params=None if result is None else result.params,
+        cause=row.cause,
+        run_seconds=row.run_seconds,
+        stopped_early=result is not None and result.stopped_early,
+    )
+
+
+def _open(run: Run) -> KnownRun:
+    """Show a run without a result; its configuration is read from its run file, where it has one."""
+    params = None
+    for file in run.decision["run_files"] or []:
+        try:
+            params = flatten(yaml.safe_load(file["text"]))
+        except yaml.YAMLError:
+            continue
+    return KnownRun(
+        run_id=run.run_id,
+        label=run.label,
+        state=run.state.value,
+        idea_category=run.decision["idea_category"],
+        cycle=run.cycle,
+        proposer=run.proposer,
+        params=params,
+    )
+
+
+def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Return nested mappings as one: dotted key to a plain value; lists are left out."""
+    flat: dict[str, Any] = {}
+    for key, entry in value.items() if isinstance(value, dict) else ():
+        if isinstance(entry, dict):
+            flat |= flatten(entry, f"{prefix}{key}.")
+        elif not isinstance(entry, list):
+            flat[f"{prefix}{key}"] = entry
+    return flat

@@ -1,0 +1,176 @@
+"""Hold one command, a training or a model call, and write down how it ended.
+
+Started by path as ``python -I -S -X utf8 keeper.py FOLDER``: a tiny process of the standard library
+alone that outlives the daemon. In FOLDER it finds ``spec.json`` and leaves, in this order:
+
+    keeper.lock    locked exclusively for life; who cannot lock it starts nothing
+    exit.reserve   bytes set aside, so that a full disk cannot hide an ending
+    started.json   pid and identity of the command and of the keeper
+    exit.json      exit code, cause, times, CPU, peak memory; its existence means: over
+
+Causes: exited, signalled, stopped (the stop file), interrupted (SIGTERM: the machine shuts down),
+deadline, start_failed, keeper_error.
+
+``spec.json``: argv (argv[0] absolute), cwd, stdin (path or null), stdout, stderr (paths), stop_file,
+grace_s, deadline_s (or null). The environment is the keeper's own, so that nothing of it is on disk.
+Times are seconds; ``exit.json`` has wall times in UTC for people, a duration, and the machine's
+monotonic seconds at both ends, so that the daemon can tell how long a slot stood idle.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+_RESERVE_BYTES = 4096
+_LOOK_S = 0.2
+
+
+def main(folder: str) -> int:
+    """Hold the command that ``folder``/spec.json names; return 0, or 3 when nothing may be started."""
+    here = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - pathlib costs a megabyte here
+    sys.path.insert(0, here)
+    platform = importlib.import_module("platform_windows" if os.name == "nt" else "platform_posix")
+    lock = platform.open_lock_file(_in(folder, "keeper.lock"))
+    if not platform.try_lock(lock):
+        return 3
+    os.write(lock, b"1")
+    if _exists(folder, "void.json") or _exists(folder, "exit.json"):
+        return 3
+    ending: dict[str, Any] = {"schema_version": 1, "exit_code": None, "cause": "keeper_error", "detail": None}
+    ending |= {"started_utc": _utc(), "cpu_s": None, "peak_memory_bytes": None}
+    began = time.monotonic()
+    tree: Any = None
+    try:
+        _reserve(folder)
+        spec = _read(folder, "spec.json")
+        tree = platform.ProcessTree()
+        _hold(folder, spec, tree, platform, ending)
+    except Exception as error:  # noqa: BLE001 - the keeper's wall: an ending is written whatever happens
+        ending["detail"] = f"{type(error).__name__}: {error}"[:500]
+    if tree is not None:
+        tree.end_all()
+        ending["cpu_s"], ending["peak_memory_bytes"] = tree.usage()
+    ended = ending.pop("ended", None) or time.monotonic()
+    ending |= {"ended_utc": _utc(), "duration_s": round(ended - began, 3)}
+    ending |= {"started_monotonic_s": round(began, 3), "ended_monotonic_s": round(ended, 3)}
+    _write_ending(folder, ending)
+    return 0
+
+
+def _hold(folder: str, spec: dict[str, Any], tree: Any, platform: Any, ending: dict[str, Any]) -> None:
+    """Start the command, wait for it, and fill in exit code and cause."""
+    stdin = open(spec["stdin"] or os.devnull, "rb")  # noqa: SIM115, PTH123 - open for the keeper's life
+    stdout = open(spec["stdout"], "ab", buffering=0)  # noqa: SIM115, PTH123
+    stderr = open(spec["stderr"], "ab", buffering=0)  # noqa: SIM115, PTH123
+    try:
+        pid = tree.start(spec["argv"], spec["cwd"], stdin, stdout, stderr)
+    except OSError as error:
+        ending |= {"cause": "start_failed", "detail": str(error)[:500]}
+        return
+    identity = {"pid": pid, "identity": platform.process_identity(pid)}
+    keeper = {"keeper_pid": os.getpid(), "keeper_identity": platform.process_identity(os.getpid())}
+    _write_if_possible(folder, "started.json", {**identity, **keeper, "started_utc": _utc()})
+    cause = _wait(spec, tree)
+    ending["ended"] = time.monotonic()
+    tree.end_all()
+    ending |= {"cause": cause, "exit_code": tree.exit_code()}
+    if cause == "exited" and os.name != "nt" and ending["exit_code"] < 0:
+        ending |= {"cause": "signalled", "detail": f"signal {-ending['exit_code']}"}
+
+
+def _wait(spec: dict[str, Any], tree: Any) -> str:
+    """Wait until the command ends by itself, is asked to stop, or reaches its deadline; return the cause."""
+    signals: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: signals.append(number))
+    deadline = None if spec["deadline_s"] is None else time.monotonic() + spec["deadline_s"]
+    while not tree.wait(_LOOK_S):
+        cause = _reason_to_stop(spec, deadline, signals)
+        if cause is None:
+            continue
+        if cause != "stopped":
+            _touch(spec["stop_file"])
+        tree.interrupt()
+        patience_ends = time.monotonic() + spec["grace_s"]
+        while time.monotonic() < patience_ends and not tree.wait(0.05):
+            pass
+        return cause
+    return "stopped" if os.path.exists(spec["stop_file"]) else "exited"  # noqa: PTH110
+
+
+def _reason_to_stop(spec: dict[str, Any], deadline: float | None, signals: list[int]) -> str | None:
+    if os.path.exists(spec["stop_file"]):  # noqa: PTH110
+        return "stopped"
+    if signals:  # the machine shuts down
+        return "interrupted"
+    return "deadline" if deadline is not None and time.monotonic() >= deadline else None
+
+
+def _reserve(folder: str) -> None:
+    with open(_in(folder, "exit.reserve"), "wb") as stream:  # noqa: PTH123
+        stream.write(b" " * _RESERVE_BYTES)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _write_ending(folder: str, ending: dict[str, Any]) -> None:
+    """Turn the reserve into exit.json; the bytes are there already, so a full disk does not matter."""
+    data = json.dumps(ending, ensure_ascii=True).encode()[: _RESERVE_BYTES - 1]
+    reserve = _in(folder, "exit.reserve")
+    mode = "r+b" if os.path.exists(reserve) else "wb"  # noqa: PTH110
+    with open(reserve, mode) as stream:  # noqa: PTH123
+        stream.write(data.ljust(_RESERVE_BYTES - 1) + b"\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+    for _ in range(50):
+        try:
+            os.replace(reserve, _in(folder, "exit.json"))  # noqa: PTH105
+            return
+        except PermissionError:
+            time.sleep(0.1)
+
+
+def _write_if_possible(folder: str, name: str, value: dict[str, Any]) -> None:
+    """Write a file that only informs: a full disk must not end a healthy run."""
+    try:
+        partial = _in(folder, name + ".tmp")
+        with open(partial, "w", encoding="utf-8") as stream:  # noqa: PTH123
+            json.dump(value, stream)
+        os.replace(partial, _in(folder, name))  # noqa: PTH105
+    except OSError:
+        return
+
+
+def _touch(path: str) -> None:
+    try:
+        with open(path, "ab"):  # noqa: PTH123
+            return
+    except OSError:
+        return
+
+
+def _read(folder: str, name: str) -> dict[str, Any]:
+    with open(_in(folder, name), encoding="utf-8") as stream:  # noqa: PTH123
+        value: dict[str, Any] = json.load(stream)
+    return value
+
+
+def _in(folder: str, name: str) -> str:
+    return os.path.join(folder, name)  # noqa: PTH118
+
+
+def _exists(folder: str, name: str) -> bool:
+    return os.path.exists(_in(folder, name))  # noqa: PTH110
+
+
+def _utc() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

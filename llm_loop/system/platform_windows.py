@@ -1,0 +1,290 @@
+"""What Windows does its own way; ``platform_posix`` has the same names.
+
+Standard library only: the keeper loads this file by path.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import msvcrt
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from ctypes import wintypes
+from pathlib import Path
+from typing import IO, Any
+
+assert sys.platform == "win32"  # noqa: S101 - also tells the type checker
+
+_DETACHED_PROCESS = 0x00000008
+_CREATE_NEW_PROCESS_GROUP = 0x00000200
+_CREATE_NO_WINDOW = 0x08000000
+_CREATE_BREAKAWAY_FROM_JOB = 0x01000000
+_CREATE_SUSPENDED = 0x00000004
+_PROCESS_QUERY_LIMITED_INFORMATION = 0x1000
+_STILL_ACTIVE = 259
+_WAIT_OBJECT_0 = 0
+_JOB_EXTENDED_LIMITS = 9
+_JOB_KILL_ON_CLOSE = 0x2000
+_ES_CONTINUOUS = 0x80000000
+_ES_SYSTEM_REQUIRED = 0x00000001
+
+
+class _IoCounters(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_ulonglong) for name in ("a", "b", "c", "d", "e", "f")]  # noqa: RUF012
+
+
+class _BasicLimits(ctypes.Structure):
+    _fields_ = [  # noqa: RUF012
+        ("PerProcessUserTimeLimit", ctypes.c_longlong),
+        ("PerJobUserTimeLimit", ctypes.c_longlong),
+        ("LimitFlags", wintypes.DWORD),
+        ("MinimumWorkingSetSize", ctypes.c_size_t),
+        ("MaximumWorkingSetSize", ctypes.c_size_t),
+        ("ActiveProcessLimit", wintypes.DWORD),
+        ("Affinity", ctypes.c_size_t),
+        ("PriorityClass", wintypes.DWORD),
+        ("SchedulingClass", wintypes.DWORD),
+    ]
+
+
+class _ExtendedLimits(ctypes.Structure):
+    _fields_ = [  # noqa: RUF012
+        ("BasicLimitInformation", _BasicLimits),
+        ("IoInfo", _IoCounters),
+        ("ProcessMemoryLimit", ctypes.c_size_t),
+        ("JobMemoryLimit", ctypes.c_size_t),
+        ("PeakProcessMemoryUsed", ctypes.c_size_t),
+        ("PeakJobMemoryUsed", ctypes.c_size_t),
+    ]
+
+
+class _Accounting(ctypes.Structure):
+    _fields_ = [  # noqa: RUF012
+        ("TotalUserTime", ctypes.c_longlong),
+        ("TotalKernelTime", ctypes.c_longlong),
+        ("ThisPeriodTotalUserTime", ctypes.c_longlong),
+        ("ThisPeriodTotalKernelTime", ctypes.c_longlong),
+        ("TotalPageFaultCount", wintypes.DWORD),
+        ("TotalProcesses", wintypes.DWORD),
+        ("ActiveProcesses", wintypes.DWORD),
+        ("TotalTerminatedProcesses", wintypes.DWORD),
+    ]
+
+
+def _kernel() -> Any:
+    kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+    kernel.CreateJobObjectW.restype = wintypes.HANDLE
+    kernel.OpenProcess.restype = wintypes.HANDLE
+    handle = wintypes.HANDLE
+    kernel.OpenProcess.argtypes = [wintypes.DWORD, wintypes.BOOL, wintypes.DWORD]
+    kernel.SetInformationJobObject.argtypes = [handle, ctypes.c_int, ctypes.c_void_p, wintypes.DWORD]
+    kernel.QueryInformationJobObject.argtypes = [handle, ctypes.c_int, ctypes.c_void_p, wintypes.DWORD, ctypes.c_void_p]
+    kernel.AssignProcessToJobObject.argtypes = [handle, handle]
+    kernel.TerminateJobObject.argtypes = [handle, wintypes.UINT]
+    kernel.WaitForSingleObject.argtypes = [handle, wintypes.DWORD]
+    kernel.GetProcessTimes.argtypes = [handle] + [ctypes.POINTER(wintypes.FILETIME)] * 4
+    kernel.GetExitCodeProcess.argtypes = [handle, ctypes.POINTER(wintypes.DWORD)]
+    kernel.CloseHandle.argtypes = [handle]
+    return kernel
+
+
+# ---------------------------------------------------------------- locks
+
+
+def open_lock_file(path: str | Path) -> int:
+    """Open (and make) a lock file; the descriptor is not inherited by children."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_BINARY | os.O_NOINHERIT, 0o644)
+
+
+def try_lock(descriptor: int) -> bool:
+    """Take the exclusive lock without waiting; it is held until the descriptor closes."""
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    try:
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EDEADLK, 0):
+            return False
+        raise
+    return True
+
+
+def is_locked(path: str | Path) -> bool:
+    """Tell whether somebody holds the lock; a missing file is not locked.
+
+    A byte that another process has locked cannot be read, and the lock files are never empty once
+    locked: so reading is the probe, and nothing is taken.
+    """
+    try:
+        with open(path, "r+b", buffering=0) as stream:  # noqa: PTH123 - the plain call is the probe
+            stream.read(1)
+    except FileNotFoundError:
+        return False
+    except PermissionError:
+        return True
+    return False
+
+
+# ---------------------------------------------------------------- identity
+
+
+def boot_id() -> str:
+    """Return a text that changes with each start of the machine, to the minute."""
+    kernel = _kernel()
+    kernel.GetTickCount64.restype = ctypes.c_ulonglong
+    now = wintypes.FILETIME()
+    kernel.GetSystemTimeAsFileTime(ctypes.byref(now))
+    seconds = ((now.dwHighDateTime << 32) + now.dwLowDateTime) // 10_000_000 - kernel.GetTickCount64() // 1000
+    return str(seconds // 60)
+
+
+def process_identity(pid: int) -> str | None:
+    """Return an opaque text for a living process, or None: pid and creation time."""
+    kernel = _kernel()
+    handle = kernel.OpenProcess(_PROCESS_QUERY_LIMITED_INFORMATION, False, pid)
+    if not handle:
+        return None
+    try:
+        code = wintypes.DWORD()
+        if not kernel.GetExitCodeProcess(handle, ctypes.byref(code)) or code.value != _STILL_ACTIVE:
+            return None
+        times = [wintypes.FILETIME() for _ in range(4)]
+        kernel.GetProcessTimes(handle, *[ctypes.byref(entry) for entry in times])
+        return f"{pid}:{(times[0].dwHighDateTime << 32) + times[0].dwLowDateTime}"
+    finally:
+        kernel.CloseHandle(handle)
+
+
+# ---------------------------------------------------------------- starting
+
+
+def keeper_python(executable: str) -> str:
+    """Return the interpreter for a keeper: the real one, not a virtual environment's launcher."""
+    return getattr(sys, "_base_executable", None) or executable
+
+
+def start_detached(
+    argv: Sequence[str], env: Mapping[str, str], output: IO[bytes] | int = subprocess.DEVNULL
+) -> tuple[subprocess.Popen[bytes], str | None]:
+    """Start a process away from this console and, where that is allowed, from this job.
+
+    Returns the process and, when breaking away was refused, a notice that says so.
+    """
+    flags = _DETACHED_PROCESS | _CREATE_NEW_PROCESS_GROUP
+
+    def start(extra: int) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            argv, env=dict(env), stdin=subprocess.DEVNULL, stdout=output, stderr=output, creationflags=flags | extra
+        )
+
+    try:
+        return start(_CREATE_BREAKAWAY_FROM_JOB), None
+    except PermissionError:
+        return start(0), "could not break away from the job of the program that started the loop: it may take runs along"
+
+
+def start_in_window(argv: Sequence[str]) -> subprocess.Popen[bytes] | None:
+    """Start a process in a console window of its own."""
+    return subprocess.Popen(argv, creationflags=subprocess.CREATE_NEW_CONSOLE)
+
+
+def terminal_is_gone() -> signal.Signals | None:
+    """Return the signal that says that the terminal's window was closed: there is none."""
+    return None
+
+
+def keep_awake(awake: bool) -> None:
+    """Keep the machine from sleeping while a run trains, and let go after."""
+    flags = _ES_CONTINUOUS | (_ES_SYSTEM_REQUIRED if awake else 0)
+    _kernel().SetThreadExecutionState(ctypes.c_uint(flags))
+
+
+# ---------------------------------------------------------------- the keeper's tree
+
+
+class ProcessTree:
+    """Hold one command and whatever it starts in a job object that ends with its last handle.
+
+    The keeper alone holds that handle: a killed keeper takes the tree along.
+    """
+
+    def __init__(self) -> None:
+        self._kernel = _kernel()
+        self._job = self._kernel.CreateJobObjectW(None, None)
+        limits = _ExtendedLimits()
+        limits.BasicLimitInformation.LimitFlags = _JOB_KILL_ON_CLOSE
+        self._checked(
+            self._kernel.SetInformationJobObject(
+                self._job, _JOB_EXTENDED_LIMITS, ctypes.byref(limits), ctypes.sizeof(limits)
+            )
+        )
+        self._command: subprocess.Popen[bytes] | None = None
+
+    def start(
+        self, argv: Sequence[str], cwd: str, stdin: IO[bytes] | int, stdout: IO[bytes], stderr: IO[bytes]
+    ) -> int:
+        """Start the command suspended, put it into the job, let it go; return its pid. Raises OSError."""
+        self._command = subprocess.Popen(
+            argv,
+            cwd=cwd,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            creationflags=_CREATE_SUSPENDED | _CREATE_NEW_PROCESS_GROUP | _CREATE_NO_WINDOW,
+        )
+        handle = wintypes.HANDLE(int(self._command._handle))  # type: ignore[attr-defined]
+        try:
+            self._checked(self._kernel.AssignProcessToJobObject(self._job, handle))
+        except OSError:
+            self._command.kill()
+            raise
+        ctypes.WinDLL("ntdll").NtResumeProcess(handle)
+        return self._command.pid
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the command's end, at most ``seconds``; tell whether it has ended."""
+        assert self._command is not None
+        try:
+            self._command.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def exit_code(self) -> int | None:
+        """Return the command's exit code."""
+        assert self._command is not None
+        return self._command.poll()
+
+    def interrupt(self) -> None:
+        """Ask politely: nothing beyond the STOP file, since the child has no console."""
+
+    def end_all(self) -> None:
+        """End the command and every descendant."""
+        self._kernel.TerminateJobObject(self._job, 1)
+        if self._command is not None:
+            self.wait(5.0)
+
+    def usage(self) -> tuple[float, int]:
+        """Return the tree's CPU seconds and its peak memory in bytes."""
+        accounting, limits = _Accounting(), _ExtendedLimits()
+        self._kernel.QueryInformationJobObject(
+            self._job, 1, ctypes.byref(accounting), ctypes.sizeof(accounting), None
+        )
+        self._kernel.QueryInformationJobObject(
+            self._job, _JOB_EXTENDED_LIMITS, ctypes.byref(limits), ctypes.sizeof(limits), None
+        )
+        cpu_s = (accounting.TotalUserTime + accounting.TotalKernelTime) / 1e7
+        return cpu_s, int(limits.PeakJobMemoryUsed)
+
+    @staticmethod
+    def _checked(ok: int) -> None:
+        if not ok:
+            raise ctypes.WinError(ctypes.get_last_error())
+
+
+def sweep(tag: str) -> int:
+    """Return 0: a killed keeper's job object has ended its tree already."""
+    return 0

@@ -1,0 +1,234 @@
+"""The one starter of processes: commands held by a keeper, and what became of them.
+
+The daemon calls ``start`` once for a folder, ``poll`` at each tick and, after a restart, ``recover``.
+Whatever instruction the daemon or the keeper dies at, nothing starts twice: only who holds the
+keeper's lock may start the command, and a recovering daemon that finds the lock free either reads
+the ending or writes ``void.json``, after which no keeper starts there any more.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import IO, Any
+
+from llm_loop.errors import CommandError, CorruptFileError
+from llm_loop.system import files
+
+if sys.platform == "win32":
+    from llm_loop.system import platform_windows as platform
+else:
+    from llm_loop.system import platform_posix as platform
+
+_KEEPER = Path(__file__).with_name("keeper.py")
+
+
+class EndCause(StrEnum):
+    """How a held command ended, as its keeper recorded it (the last two: as a daemon found it)."""
+
+    EXITED = "exited"
+    SIGNALLED = "signalled"
+    STOPPED = "stopped"
+    INTERRUPTED = "interrupted"
+    DEADLINE = "deadline"
+    START_FAILED = "start_failed"
+    KEEPER_ERROR = "keeper_error"
+    LOST = "lost"
+    VOID = "void"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldCommand:
+    """Hold what a keeper needs to know. ``argv[0]`` is absolute; times in seconds."""
+
+    argv: tuple[str, ...]
+    cwd: Path
+    stdout: Path
+    stderr: Path
+    stop_file: Path
+    grace_s: float
+    deadline_s: float | None = None
+    stdin: Path | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the form of ``spec.json``; the environment is not part of it."""
+        return {
+            "schema_version": 1,
+            "argv": list(self.argv),
+            "cwd": str(self.cwd),
+            "stdin": None if self.stdin is None else str(self.stdin),
+            "stdout": str(self.stdout),
+            "stderr": str(self.stderr),
+            "stop_file": str(self.stop_file),
+            "grace_s": self.grace_s,
+            "deadline_s": self.deadline_s,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """Hold how a command ended. ``cpu_s`` and ``peak_memory_bytes`` are the whole tree's."""
+
+    cause: EndCause
+    exit_code: int | None = None
+    detail: str | None = None
+    started_utc: str | None = None
+    ended_utc: str | None = None
+    duration_s: float | None = None
+    cpu_s: float | None = None
+    peak_memory_bytes: int | None = None
+    started_monotonic_s: float | None = None
+    ended_monotonic_s: float | None = None
+
+
+def resolve_program(name: str, search_path: str) -> str:
+    """Return the absolute path of a program on ``search_path``.
+
+    Raises CommandError when it is not there, or is a .cmd or .bat file: those run through a shell
+    that would read the arguments as commands.
+    """
+    found = shutil.which(name, path=search_path)
+    if found is None:
+        raise CommandError(f"program {name!r} not found on the run's PATH")
+    if Path(found).suffix.lower() in (".cmd", ".bat"):
+        raise CommandError(f"{found} is a batch file, which would read its arguments as commands: name the program it starts")
+    return str(Path(found).absolute())
+
+
+class Keepers:
+    """Start keepers, and look after them: one folder, one command, one ending."""
+
+    def __init__(self) -> None:
+        self._own: dict[Path, subprocess.Popen[bytes]] = {}
+        self._next_probe: dict[Path, float] = {}
+
+    def prepare(self, folder: Path, command: HeldCommand) -> None:
+        """Write ``spec.json``; nothing is started yet. Raises FileWriteError."""
+        folder.mkdir(parents=True, exist_ok=True)
+        files.replace_json(folder / "spec.json", command.to_json())
+
+    def start(self, folder: Path, env: Mapping[str, str]) -> str | None:
+        """Start the keeper of a prepared folder; return a notice when it is not wholly detached.
+
+        ``env`` becomes the command's environment. Raises CommandError when no process can be made.
+        """
+        argv = [platform.keeper_python(sys.executable), "-I", "-S", "-X", "utf8", str(_KEEPER), str(folder)]
+        try:
+            process, notice = platform.start_detached(argv, env)
+        except OSError as error:
+            raise CommandError(f"cannot start a keeper for {folder}: {error}") from error
+        self._own[folder] = process
+        return notice
+
+    def poll(self, folder: Path, now_s: float) -> Ending | None:
+        """Return the ending of a command, or None while it runs. ``now_s`` is monotonic.
+
+        A keeper of our own is asked each time; an adopted one by its lock, once a second.
+        """
+        if (ending := read_ending(folder)) is not None:
+            self._forget(folder)
+            return ending
+        own = self._own.get(folder)
+        if own is not None:
+            if own.poll() is None:
+                return None
+        elif now_s < self._next_probe.get(folder, 0.0) or platform.is_locked(folder / "keeper.lock"):
+            self._next_probe[folder] = max(self._next_probe.get(folder, 0.0), now_s + 1.0)
+            return None
+        self._forget(folder)
+        return recover(folder)
+
+    def reap(self) -> None:
+        """Collect keepers that have ended since (they write their ending before they go)."""
+        for folder in [folder for folder, process in self._own.items() if process.poll() is not None]:
+            if read_ending(folder) is not None:
+                del self._own[folder]
+
+    def _forget(self, folder: Path) -> None:
+        process = self._own.pop(folder, None)
+        self._next_probe.pop(folder, None)
+        if process is not None:
+            try:
+                process.wait(2.0)
+            except subprocess.TimeoutExpired:
+                self._own[folder] = process
+
+
+def recover(folder: Path) -> Ending | None:
+    """Say what became of a command whose keeper may be gone; None: a keeper lives, adopt it.
+
+    Takes the keeper's lock if it is free. Then the ending is read; without one, ``void.json`` is
+    written, and the command was ``lost`` (it had started) or is ``void`` (it never did).
+    """
+    if not folder.is_dir():
+        return Ending(cause=EndCause.VOID, detail="its folder is missing")
+    descriptor = platform.open_lock_file(folder / "keeper.lock")
+    try:
+        if not platform.try_lock(descriptor):
+            return None
+        if (ending := read_ending(folder)) is not None:
+            return ending
+        files.replace_json(folder / "void.json", {"schema_version": 1})
+    finally:
+        os.close(descriptor)
+    if not (folder / "started.json").exists():
+        return Ending(cause=EndCause.VOID, detail="it never started")
+    return Ending(cause=EndCause.LOST, detail="its keeper is gone without an ending")
+
+
+def read_ending(folder: Path) -> Ending | None:
+    """Return the ending that a keeper wrote, or None."""
+    try:
+        value = files.read_json(folder / "exit.json")
+    except FileNotFoundError:
+        return None
+    except (CorruptFileError, PermissionError):
+        return Ending(cause=EndCause.KEEPER_ERROR, detail="exit.json does not parse")
+    known = {name: value.get(name) for name in Ending.__slots__ if name != "cause"}
+    return Ending(cause=EndCause(value["cause"]), **known)
+
+
+def read_started(folder: Path) -> dict[str, Any] | None:
+    """Return pid and identity of a command and its keeper as the keeper wrote them, or None."""
+    try:
+        value: dict[str, Any] = files.read_json(folder / "started.json")
+    except (FileNotFoundError, CorruptFileError):
+        return None
+    return value
+
+
+def sweep(tag: str) -> int:
+    """End whatever still carries the tag after a keeper's death; return how many processes."""
+    return platform.sweep(tag)
+
+
+def start_detached(
+    argv: Sequence[str], env: Mapping[str, str], output: IO[bytes]
+) -> tuple[subprocess.Popen[bytes], str | None]:
+    """Start a process that outlives this terminal; return it and a notice when it is not wholly detached."""
+    return platform.start_detached(argv, env, output)
+
+
+def start_in_window(argv: Sequence[str]) -> subprocess.Popen[bytes]:
+    """Start a process in a console window of its own. Raises CommandError where there is no such thing."""
+    process = platform.start_in_window(argv)
+    if process is None:
+        raise CommandError("a console window of its own exists on Windows only; use --detach")
+    return process
+
+
+def terminal_is_gone() -> signal.Signals | None:
+    """Return the signal that says that the terminal's window was closed; None where there is none."""
+    return platform.terminal_is_gone()
+
+
+def keep_awake(awake: bool) -> None:
+    """Ask the machine not to sleep while a run trains, or let go."""
+    platform.keep_awake(awake)

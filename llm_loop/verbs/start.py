@@ -1,0 +1,197 @@
+"""``llm-loop start``: run the loop here, or in the background, until something ends it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from llm_loop.agents.codex_login import is_logged_in
+from llm_loop.config import Config, load_config
+from llm_loop.contract.paths import WorkspacePaths
+from llm_loop.daemon import Daemon
+from llm_loop.errors import CommandError, ConfigError, CorruptFileError
+from llm_loop.limits import Limits, parse_until
+from llm_loop.stages.launch import training_python
+from llm_loop.system import files, processes
+from llm_loop.system.clock import SystemClock
+from llm_loop.system.instance_lock import InstanceLock
+
+DEFAULT_CONFIG = Path("config/daemon_config.json")
+_BACKGROUND_PATIENCE_S = 20.0
+_VIEW_PATIENCE_S = 5.0
+
+
+def add_to(subparsers: Any) -> None:
+    """Add the verb's parser."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "start",
+        help="Run the loop until it is stopped, or until a limit given here or in the configuration ends it.",
+        description="Run the loop until it is stopped, or until a limit given here or in the configuration ends it. "
+        "It says which did. Ctrl-C ends trainings politely; closing the window leaves them for the next start.",
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=DEFAULT_CONFIG,
+        metavar="FILE",
+        help="The configuration, relative to the workspace (default: config/daemon_config.json).",
+    )
+    parser.add_argument("--cycles", type=_count, metavar="N", help="End after N cycles (default: no end).")
+    parser.add_argument(
+        "--run-minutes", type=_minutes, metavar="M", help="End after M minutes, decimals allowed (default: no end)."
+    )
+    parser.add_argument(
+        "--until",
+        metavar="CONDITION",
+        help='End when a run meets this condition on a metric, such as "val_log_loss<=0.09" (default: no end).',
+    )
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument("--detach", action="store_true", help="Run in the background and return once it is running.")
+    place.add_argument("--new-window", action="store_true", help="Run in a console window of its own (Windows only).")
+    parser.add_argument("--plain", action="store_true", help="Print plain lines instead of the live screen.")
+    parser.set_defaults(act=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Start the loop; return when it ended (or, in the background, when it is running)."""
+    paths = WorkspacePaths(arguments.workspace)
+    config_path = arguments.workspace / arguments.config
+    limits = Limits(
+        cycles=arguments.cycles,
+        run_minutes=arguments.run_minutes,
+        until=None if arguments.until is None else parse_until(arguments.until),
+    )
+    config = load_config(config_path, paths.root, os.environ)
+    _check_places(config)
+    _say_how_it_decides(config, paths)
+    if arguments.detach or arguments.new_window:
+        return _start_elsewhere(arguments, paths)
+    with InstanceLock(paths.instance_lock, holder(paths)):
+        daemon = Daemon(paths, config_path, os.environ, SystemClock(), limits)
+        view = _start_view(paths, plain=arguments.plain)
+        reason = daemon.run()
+        _let_view_finish(view)
+    print(f"llm_loop ended: {reason}.")
+    return 0
+
+
+def holder(paths: WorkspacePaths) -> str:
+    """Return who holds the workspace, from the heartbeat."""
+    try:
+        beat = files.read_json(paths.heartbeat)
+        return f"the daemon with pid {beat['pid']}, started {beat['started_utc']}"
+    except (FileNotFoundError, CorruptFileError, KeyError, TypeError):
+        return "another daemon"
+
+
+def _check_places(config: Config) -> None:
+    """Raise ConfigError for a place that a run needs and that is not there: nothing is started."""
+    for key, folder in (("workspace_root", config.workspace_root), ("training_repo_root", config.training_repo_root)):
+        if not folder.is_dir():
+            raise ConfigError(f"{key}: {folder} is no folder; set {key} in the configuration")
+    python = training_python(config)
+    if not python.exists():
+        raise ConfigError(
+            f"train_python_exe: {python} does not exist; make the training environment with "
+            "`python scripts/bootstrap.py install`, or set train_python_exe in the configuration"
+        )
+    for role, mission in (("worker", config.worker_mission_file), ("mentor", config.mentor_mission_file)):
+        if not mission.is_file() and not config.mission_file.is_file():
+            talk(f"note: no mission file for the {role}: neither {mission} nor {config.mission_file} exists")
+
+
+def _say_how_it_decides(config: Config, paths: WorkspacePaths) -> None:
+    if config.worker_command is not None:
+        talk(f"The worker is the program `{config.worker_command}`.")
+    elif is_logged_in(paths.codex_home):
+        talk("A Codex login was found. This version makes no Codex calls yet: the built-in planner decides.")
+    else:
+        talk("No Codex login: the built-in planner decides. To log in: llm-loop login")
+    for notice in config.notices:
+        talk(f"note: {notice}")
+
+
+def _start_elsewhere(arguments: argparse.Namespace, paths: WorkspacePaths) -> int:
+    """Start the same loop in the background or in a new window, and wait until it runs."""
+    argv = [sys.executable, "-X", "utf8", "-m", "llm_loop", "--workspace", str(paths.root), "start", "--plain"]
+    argv += ["--config", str(arguments.config)]
+    for flag in ("cycles", "run_minutes", "until"):
+        value = getattr(arguments, flag)
+        argv += [] if value is None else [f"--{flag.replace('_', '-')}", str(value)]
+    if arguments.new_window:
+        argv.remove("--plain")
+        process = processes.start_in_window(argv)
+        print(f"llm_loop starts in a window of its own (pid {process.pid}).")
+        return 0
+    paths.logs.mkdir(parents=True, exist_ok=True)
+    with paths.daemon_log.open("ab") as output:
+        process, notice = processes.start_detached(argv, os.environ, output)
+    if notice is not None:
+        talk(f"note: {notice}")
+    return _await_heartbeat(process, paths)
+
+
+def _await_heartbeat(process: subprocess.Popen[bytes], paths: WorkspacePaths) -> int:
+    give_up = time.monotonic() + _BACKGROUND_PATIENCE_S
+    while time.monotonic() < give_up:
+        if (code := process.poll()) is not None:
+            said = files.read_tail(paths.daemon_log, 2000).strip().splitlines()
+            if code != 0:
+                raise CommandError(f"the loop ended at once (exit code {code}): {said[-1] if said else 'no word'}")
+            print(f"llm_loop ran and ended already; its words are in {paths.daemon_log}.")
+            return 0
+        if _beats(paths):
+            print(f"llm_loop runs in the background (pid {process.pid}). Look: llm-loop status. End: llm-loop stop.")
+            return 0
+        time.sleep(0.1)
+    raise CommandError(f"the loop (pid {process.pid}) gave no sign of life in {_BACKGROUND_PATIENCE_S:g} s; see {paths.daemon_log}")
+
+
+def _beats(paths: WorkspacePaths) -> bool:
+    """Tell whether the daemon that holds the workspace has written its first heartbeat."""
+    from llm_loop.system.instance_lock import is_held
+
+    try:
+        fresh = time.time() - paths.heartbeat.stat().st_mtime < 3.0
+        return fresh and is_held(paths.instance_lock) and files.read_json(paths.heartbeat)["daemon_status"] == "running"
+    except (OSError, CorruptFileError, KeyError):
+        return False
+
+
+def _start_view(paths: WorkspacePaths, *, plain: bool) -> subprocess.Popen[bytes]:
+    """Show progress from a child: a console that blocks (selected text, Ctrl-S) must not stop the daemon."""
+    argv = [sys.executable, "-X", "utf8", "-m", "llm_loop", "--workspace", str(paths.root), "watch"]
+    argv += ["--attached", str(os.getpid())] + (["--plain"] if plain else [])
+    return subprocess.Popen(argv, stdin=subprocess.DEVNULL)
+
+
+def _let_view_finish(view: subprocess.Popen[bytes]) -> None:
+    try:
+        view.wait(_VIEW_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        view.kill()
+        view.wait()
+
+
+def talk(text: str) -> None:
+    """Say something to the person, on standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("a whole number from 1 is wanted")
+    return value
+
+
+def _minutes(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError("a number of minutes above 0 is wanted")
+    return value

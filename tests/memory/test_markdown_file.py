@@ -1,0 +1,259 @@
+"""The loop and a person write the same file; neither loses a letter."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from llm_loop.errors import FileWriteError
+from llm_loop.memory import kept_versions
+from llm_loop.memory.markdown_file import EditKind, MarkdownFile
+from llm_loop.system import files
+
+START = "# Pad\n"
+as_root = hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+class MovedClock:
+    """Move only when told."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+    def utc_now(self) -> datetime:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.now.timestamp()
+
+    def sleep(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def clock() -> MovedClock:
+    return MovedClock()
+
+
+@pytest.fixture
+def pad(tmp_path: Path, clock: MovedClock) -> MarkdownFile:
+    return reopened(tmp_path, clock)
+
+
+def reopened(folder: Path, clock: MovedClock) -> MarkdownFile:
+    """Open the file as a daemon does that was started anew."""
+    return MarkdownFile(folder / "artifacts" / "pad.md", folder / "kept", start=START, clock=clock)
+
+
+def add(pad: MarkdownFile, line: str) -> object:
+    return pad.rewrite(lambda text: f"{text}{line}\n").human_edit
+
+
+def kept(pad: MarkdownFile) -> list[str]:
+    return [path.read_bytes().decode() for path in sorted((pad.path.parent.parent / "kept").glob("pad-*.md"))]
+
+
+def test_what_the_loop_wrote_is_no_hand_edit(pad: MarkdownFile, tmp_path: Path, clock: MovedClock) -> None:
+    assert pad.hand_edit() is None
+    assert add(pad, "a") is None
+    assert add(pad, "b") is None
+    assert pad.path.read_bytes() == b"# Pad\na\nb\n"
+    assert pad.hand_edit() is None
+    assert reopened(tmp_path, clock).hand_edit() is None
+    assert kept(pad) == []
+
+
+def test_nothing_is_written_when_nothing_changes(pad: MarkdownFile) -> None:
+    assert not pad.rewrite(lambda text: text).changed
+    assert not pad.path.exists()
+    assert pad.ensure().changed
+    assert not pad.ensure().changed
+    assert pad.read() == START
+
+
+def test_a_persons_edit_is_reported_once_kept_and_merged(pad: MarkdownFile, tmp_path: Path, clock: MovedClock) -> None:
+    add(pad, "a")
+    mine = "my words\r\n# Pad\r\na\r\n  indented  \r\n"
+    pad.path.write_bytes(b"\xef\xbb\xbf" + mine.encode())
+    edit = pad.hand_edit()
+    assert edit is not None
+    assert (edit.kind, edit.text, edit.path) == (EditKind.CHANGED, mine, pad.path)
+    assert pad.hand_edit() is None
+    assert add(pad, "b") is None
+    assert pad.path.read_bytes() == (mine + "b\n").encode()
+    assert kept(pad) == ["\ufeff" + mine]
+    assert reopened(tmp_path, clock).hand_edit() is None
+
+
+def test_an_edit_between_look_and_write_comes_with_the_write(pad: MarkdownFile) -> None:
+    add(pad, "a")
+    pad.hand_edit()
+    pad.path.write_text("mine\n", encoding="utf-8")
+    edit = add(pad, "b")
+    assert edit is not None and edit.text == "mine\n"  # type: ignore[attr-defined]
+    assert pad.read() == "mine\nb\n"
+    assert pad.hand_edit() is None
+
+
+def test_an_edit_that_was_not_accepted_is_told_again_after_a_restart(
+    pad: MarkdownFile, tmp_path: Path, clock: MovedClock
+) -> None:
+    add(pad, "a")
+    pad.path.write_text("mine\n", encoding="utf-8")
+    assert pad.hand_edit() is not None
+    again = reopened(tmp_path, clock)
+    assert again.hand_edit() is not None
+    again.accept()
+    assert reopened(tmp_path, clock).hand_edit() is None
+    assert kept(pad) == ["mine\n"]
+
+
+def test_accept_takes_nothing_that_was_not_returned(pad: MarkdownFile) -> None:
+    add(pad, "a")
+    pad.path.write_text("mine\n", encoding="utf-8")
+    pad.hand_edit()
+    pad.path.write_text("mine, and later\n", encoding="utf-8")
+    pad.accept()
+    edit = pad.hand_edit()
+    assert edit is not None and edit.text == "mine, and later\n"
+
+
+def test_a_save_during_the_write_is_merged(pad: MarkdownFile) -> None:
+    add(pad, "a")
+    saves = iter(["saved meanwhile\n"])
+
+    def change(text: str) -> str:
+        for saved in saves:
+            pad.path.write_text(saved, encoding="utf-8")
+        return text + "b\n"
+
+    edit = pad.rewrite(change).human_edit
+    assert edit is not None and edit.text == "saved meanwhile\n"
+    assert pad.read() == "saved meanwhile\nb\n"
+
+
+@pytest.mark.parametrize("emptied", [b"", b"\xef\xbb\xbf", b"\r\n \n"])
+def test_an_emptied_file_begins_anew(pad: MarkdownFile, emptied: bytes) -> None:
+    add(pad, "a")
+    pad.path.write_bytes(emptied)
+    edit = add(pad, "b")
+    assert edit is not None and edit.kind is EditKind.CHANGED  # type: ignore[attr-defined]
+    assert pad.read() == "# Pad\nb\n"
+
+
+def test_a_deleted_file_begins_anew(pad: MarkdownFile) -> None:
+    add(pad, "a")
+    pad.path.unlink()
+    edit = pad.hand_edit()
+    assert edit is not None and (edit.kind, edit.text) == (EditKind.DELETED, "")
+    assert pad.hand_edit() is None
+    add(pad, "b")
+    assert pad.read() == "# Pad\nb\n"
+
+
+def test_bytes_that_are_no_utf8_are_set_aside_and_named(pad: MarkdownFile, tmp_path: Path, clock: MovedClock) -> None:
+    add(pad, "a")
+    for content in (b"gr\xfc\xdfe", b"\xff\xfem\x00"):
+        pad.path.write_bytes(content)
+        edit = pad.hand_edit()
+        assert edit is not None and edit.kind is EditKind.UNREADABLE and edit.error is not None
+        assert edit.error.path.read_bytes() == content
+        assert str(edit.error.path) in str(edit.error)
+    assert len(list(pad.path.parent.glob("pad.md.corrupt-*"))) == 2
+    assert reopened(tmp_path, clock).hand_edit() is None
+    assert add(pad, "b") is None
+    assert pad.read() == "# Pad\nb\n"
+
+
+def test_a_file_from_before_is_a_persons(tmp_path: Path, clock: MovedClock) -> None:
+    (tmp_path / "artifacts").mkdir()
+    (tmp_path / "artifacts" / "pad.md").write_text("from an older night\n", encoding="utf-8")
+    edit = reopened(tmp_path, clock).hand_edit()
+    assert edit is not None and edit.text == "from an older night\n"
+
+
+@pytest.mark.parametrize("record", [b"", b"{\n", b"[]\n", b"3\n", b"\xff\n", b"[\n[", b'["ab'])
+def test_a_broken_record_makes_no_crash(pad: MarkdownFile, tmp_path: Path, clock: MovedClock, record: bytes) -> None:
+    add(pad, "a")
+    (tmp_path / "kept" / "pad.md.last.jsonl").write_bytes(record)
+    again = reopened(tmp_path, clock)
+    assert again.hand_edit() is not None
+    add(again, "b")
+    assert pad.read() == "# Pad\na\nb\n"
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_crash_around_the_replacement_makes_no_hand_edit(
+    pad: MarkdownFile, tmp_path: Path, clock: MovedClock, monkeypatch: pytest.MonkeyPatch, replaced: bool
+) -> None:
+    add(pad, "a")
+    original = files.replace_text
+
+    def dies(path: Path, text: str, *, durable: bool = True) -> None:
+        if path == pad.path and not replaced:
+            raise KeyboardInterrupt
+        original(path, text, durable=durable)
+        if path == pad.path:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(files, "replace_text", dies)
+    with pytest.raises(KeyboardInterrupt):
+        add(pad, "b")
+    monkeypatch.undo()
+    again = reopened(tmp_path, clock)
+    assert again.hand_edit() is None
+    assert again.read() == ("# Pad\na\nb\n" if replaced else "# Pad\na\n")
+
+
+def test_a_write_that_fails_still_owes_the_edit(pad: MarkdownFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(pad, "a")
+    pad.path.write_text("mine\n", encoding="utf-8")
+    original = files.replace_text
+
+    def full(path: Path, text: str, *, durable: bool = True) -> None:
+        if path == pad.path:
+            raise FileWriteError(path, "write", OSError(28, "No space left on device"))
+        original(path, text, durable=durable)
+
+    monkeypatch.setattr(files, "replace_text", full)
+    with pytest.raises(FileWriteError, match="No space left"):
+        add(pad, "b")
+    monkeypatch.undo()
+    assert pad.read() == "mine\n"
+    edit = add(pad, "b")
+    assert edit is not None and edit.text == "mine\n"  # type: ignore[attr-defined]
+
+
+def test_a_file_that_cannot_be_read_or_replaced_is_a_file_write_error(pad: MarkdownFile) -> None:
+    pad.path.mkdir(parents=True)
+    with pytest.raises(FileWriteError, match=r"cannot read .*pad\.md"):
+        add(pad, "a")
+
+
+@pytest.mark.skipif(as_root or os.name == "nt", reason="root writes everywhere; Windows has no folder modes")
+def test_a_read_only_folder_is_a_file_write_error(pad: MarkdownFile) -> None:
+    add(pad, "a")
+    pad.path.parent.chmod(0o500)
+    try:
+        with pytest.raises(FileWriteError):
+            add(pad, "b")
+    finally:
+        pad.path.parent.chmod(0o700)
+    assert pad.read() == "# Pad\na\n"
+
+
+def test_kept_versions_go_after_a_day_and_beyond_their_number(pad: MarkdownFile, clock: MovedClock) -> None:
+    for number in range(kept_versions.KEPT_VERSIONS + 5):
+        pad.path.parent.mkdir(exist_ok=True)
+        pad.path.write_text(f"mine {number}\n", encoding="utf-8")
+        add(pad, "x")
+        clock.sleep(60)
+    assert len(kept(pad)) == kept_versions.KEPT_VERSIONS
+    assert kept(pad)[-1] == "mine 24\n"
+    foreign = pad.path.parent.parent / "kept" / "pad-mine.md"
+    foreign.write_text("a person's own", encoding="utf-8")
+    clock.sleep(90_000)
+    pad.path.write_text("the next day\n", encoding="utf-8")
+    add(pad, "x")
+    assert sorted(kept(pad)) == ["a person's own", "the next day\n"]

@@ -1,0 +1,51 @@
+"""Ties are called by the noise that is known, and not known is said."""
+
+import pytest
+
+from llm_loop.memory.noise import Measured, TieBasis, tied
+
+
+def test_a_lucky_difference_over_three_seeds_is_a_tie() -> None:
+    steady, lucky = Measured(mean=0.772, n=3, sd=0.006), Measured(mean=0.796, n=3, sd=0.022)
+    assert tied(lucky, steady) == (True, TieBasis.SEEDS)
+
+
+def test_a_difference_far_beyond_the_spread_is_none() -> None:
+    good, bad = Measured(mean=0.09, n=3, sd=0.003), Measured(mean=0.15, n=3, sd=0.005)
+    assert tied(good, bad) == (False, TieBasis.SEEDS)
+
+
+def test_welchs_interval_against_a_worked_case() -> None:
+    # variances 1 and 1 over 10 seeds each: 18 degrees of freedom, t = 2.101, half width 0.9396
+    first = Measured(mean=0.0, n=10, sd=1.0)
+    assert tied(first, Measured(mean=0.9395, n=10, sd=1.0))[0] is True
+    assert tied(first, Measured(mean=0.9397, n=10, sd=1.0))[0] is False
+
+
+def test_one_spread_serves_both() -> None:
+    # t(2) = 4.303, half width 4.303 * 0.01 * sqrt(1 + 1/3) = 0.04969
+    seeded = Measured(mean=0.1, n=3, sd=0.01)
+    for other, is_tied in ((0.1496, True), (0.1498, False)):
+        single = Measured(mean=other, interval=(0.0, 1.0))
+        assert tied(seeded, single) == (is_tied, TieBasis.SEEDS)
+        assert tied(single, seeded) == (is_tied, TieBasis.SEEDS)
+
+
+def test_two_seeds_say_little() -> None:
+    assert tied(Measured(mean=0.1, n=2, sd=0.001), Measured(mean=0.105, n=2, sd=0.001))[0] is False
+    assert tied(Measured(mean=0.1, n=2, sd=0.001), Measured(mean=0.104, n=2, sd=0.001))[0] is True
+
+
+@pytest.mark.parametrize(("other", "is_tied"), [(0.11, True), (0.13, False)])
+def test_without_seeds_the_better_ones_interval_decides(other: float, is_tied: bool) -> None:
+    better = Measured(mean=0.1, interval=(0.08, 0.12))
+    assert tied(better, Measured(mean=other, interval=(0.0, 1.0))) == (is_tied, TieBasis.INTERVAL)
+    assert tied(Measured(mean=other), better) == (is_tied, TieBasis.INTERVAL)
+
+
+def test_nothing_known_is_said_and_equal_is_equal() -> None:
+    assert tied(Measured(mean=0.1), Measured(mean=0.2)) == (None, TieBasis.UNKNOWN)
+    assert tied(Measured(mean=0.1), Measured(mean=0.1)) == (True, TieBasis.UNKNOWN)
+    still = Measured(mean=0.1, n=2, sd=0.0)
+    assert tied(still, still)[0] is True
+    assert tied(still, Measured(mean=0.1001, n=2, sd=0.0))[0] is False
