@@ -86,7 +86,7 @@ class Daemon:
         self._started_s = clock.monotonic()
         self._started_utc = utc_text(clock.utc_now())
         self._next_heartbeat_s = self._next_config_look_s = self._started_s
-        self._config_seen = _signature(config_path)
+        self._config_seen = files.signature(config_path)
         self._rows_at_start = self._rows_judged = len(memory.rows())
         self._first_cycle = self._context.ledger.state.cycle
         self._awake = False
@@ -183,7 +183,7 @@ class Daemon:
         if now_s < self._next_config_look_s:
             return
         self._next_config_look_s = now_s + _CONFIG_LOOK_S
-        signature = _signature(self._config_path)
+        signature = files.signature(self._config_path)
         if signature == self._config_seen:
             return
         self._config_seen = signature
@@ -316,14 +316,6 @@ class Daemon:
         on(signal.SIGTERM, Ending.INTERRUPT, "SIGTERM: log-off or shutdown")
         if (closed := processes.terminal_is_gone()) is not None:
             on(closed, Ending.LEAVE, "its window was closed")
-
-
-def _signature(path: Path) -> tuple[int, int] | None:
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_mtime_ns, stat.st_size
 
 
 def _changed_keys(old: Config, new: Config) -> list[str]:

@@ -46,7 +46,7 @@ class Calls:
     def prepare(self, agent: Agent, folder: Path, observation: Observation) -> None:
         """Write observation and spec; nothing is started. Raises CommandError, FileWriteError."""
         question = folder / "observation.json"
-        files.replace_json(question, observation.to_json())
+        files.replace_json(question, observation.to_json(), durable=False)
         if agent.command is None:
             argv: tuple[str, ...] = (sys.executable, "-X", "utf8", "-m", "llm_loop.agents.builtin", str(folder))
         else:

@@ -201,9 +201,16 @@ def _praise(observation: Observation, space: SearchSpace, evidence: Evidence, pr
     since = len(evidence.experiments) - 1 - evidence.experiments.index(best)
     gain = "the latest configuration leads" if since == 0 else f"{since} configurations came since"
     return (
-        f"on_track: {proposal.run_label} repeats none of the {len(observation.history)} runs. "
-        f"{evidence.leader(metric)}; {gain}."
+        f"on_track: {proposal.run_label} {_novelty(observation, space, proposal)}. {evidence.leader(metric)}; {gain}."
     )
+
+
+def _novelty(observation: Observation, space: SearchSpace, proposal: Decision) -> str:
+    if _proposed_config(space, proposal) is None:
+        return "brings no configuration to compare"
+    if proposal.idea_category is IdeaCategory.EVALUATION:
+        return "is about how far the results can be trusted"
+    return f"repeats none of the {len(observation.history)} runs"
 
 
 def _number(run: KnownRun) -> str:

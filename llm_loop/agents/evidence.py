@@ -88,7 +88,7 @@ class Evidence:
         inside, outside = self.best, self.best_outside
         if inside is None and outside is None:
             return f"No {metric} has been measured yet"
-        text = "" if inside is None else f"{metric} {number_text(inside.mean)} ({inside.name})"
+        text = "" if inside is None else f"{metric} {number_text(inside.mean)} ({inside.name}{_seeds(inside)})"
         if outside is None or (inside is not None and self.score(inside) >= self._run_score(outside)):
             return f"Best so far: {text}"
         best = f"Best so far: {metric} {number_text(_value(outside))} ({outside.run_id}, {outside.label})"
@@ -177,6 +177,10 @@ def _differs(run: KnownRun, key: str, value: Any) -> bool:
 
 def _projected(runs: Sequence[KnownRun], space: SearchSpace) -> tuple[dict[str, Scalar], ...]:
     return tuple(params for params in (_project(run, space) for run in runs) if params is not None)
+
+
+def _seeds(experiment: Experiment) -> str:
+    return f", mean of {len(experiment.runs)} seeds" if len(experiment.runs) > 1 else ""
 
 
 def is_measured(run: KnownRun) -> bool:

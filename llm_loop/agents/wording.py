@@ -88,8 +88,12 @@ def unused_label(label: str, used: Collection[str]) -> str:
 
 
 def same_label(label: str, wanted: str) -> bool:
-    """Tell whether a run's label is the wanted one; the loop puts a suffix behind one used before."""
-    return label == wanted or label.startswith(f"{wanted}-")
+    """Tell whether a run's label is the wanted one, perhaps with the suffix of one used before.
+
+    A repeat with another seed has a label of its own.
+    """
+    suffix = label.removeprefix(wanted)
+    return label.startswith(wanted) and (not suffix or (suffix[0] == "-" and not suffix.startswith("-seed")))
 
 
 def number_text(value: float) -> str:

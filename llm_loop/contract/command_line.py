@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
-from llm_loop.contract.command_readers import CmdReader, PosixReader, PowerShellReader, Reader
+from llm_loop.contract.command_reader import Reader
+from llm_loop.contract.posix_reader import PosixReader
 from llm_loop.contract.statements import Redirect, Statement, Word
+from llm_loop.contract.windows_readers import CmdReader, PowerShellReader
 from llm_loop.errors import CommandError
 
 __all__ = ["Redirect", "Statement", "Word", "is_powershell", "program_name", "split_statements"]

@@ -65,6 +65,7 @@ class Wrapper:
     programs: tuple[str, ...]
     first_operand: tuple[str, ...] = ()
     options_with_value: tuple[str, ...] = ()
+    unless_argument: tuple[str, ...] = ()
     skips_operands: int = 0
     adds_unknown_targets: bool = False
 

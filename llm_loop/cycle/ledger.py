@@ -47,7 +47,8 @@ class Ledger:
         """Write ``state.json`` when something changed and everything is projected. Raises FileWriteError."""
         self._project()
         if not self._waiting and self._saved_seq != self.state.seq:
-            files.replace_json(self._paths.state, snapshot(self.state, self._paths))
+            # not fsynced: a snapshot that a power cut spoils is rebuilt from the journal
+            files.replace_json(self._paths.state, snapshot(self.state, self._paths), durable=False)
             self._saved_seq = self.state.seq
 
     def _project(self) -> None:

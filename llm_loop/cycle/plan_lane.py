@@ -7,9 +7,12 @@ was: a call in flight is adopted, an answer that was read is not asked for again
 from __future__ import annotations
 
 import secrets
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from llm_loop.agents.agent import BUILTIN, read_answer
+from llm_loop.contract.command_policy import CommandPolicy
 from llm_loop.contract.decision import Action, Decision
 from llm_loop.contract.observation import Role
 from llm_loop.contract.review import Review
@@ -23,6 +26,7 @@ from llm_loop.stages import gate
 from llm_loop.stages.observe import observe
 from llm_loop.stages.prepare import prepare
 from llm_loop.stages.review import due_reasons, review_record, wants_replacement
+from llm_loop.system import files
 from llm_loop.system.processes import Ending
 
 ASKS_EACH = 2
@@ -147,7 +151,7 @@ class PlanLane:
                 training_repo_root=context.config.training_repo_root,
                 sealed_root=context.config.sealed_root,
                 forbidden_approaches=context.config.forbidden_approaches,
-                policy=gate.load_policy(context.config.command_policy),
+                policy=_policy(context.config.command_policy, files.signature(context.config.command_policy)),
                 shell=choose_shell(context.config.run_shell),
                 known_run_ids=frozenset(state.runs) | context.memory.run_ids(),
                 active_run_ids=tuple(run.run_id for run in active),
@@ -217,6 +221,12 @@ class PlanLane:
             return
         context.ledger.record("stop_requested", run_id=target.run_id, reason="stop_current_run")
         close(context, plan=plan, result="stop_current_run", reason=f"{target.run_id} {target.label}")
+
+
+@lru_cache(maxsize=2)
+def _policy(path: Path, signature: tuple[int, int] | None) -> CommandPolicy:
+    """Read the command policy once for as long as its file stands as it is. Raises ConfigError."""
+    return gate.load_policy(path)
 
 
 def _of(plan: Plan) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from llm_loop.memory.history import HistoryRow
 from llm_loop.runs.local import STOP_FILE
 from llm_loop.stages.launch import launch_of, next_attempt, stderr_log, stdout_log
 from llm_loop.stages.monitor import RunWatch
-from llm_loop.stages.record import FOREIGN_MARK, SHUTDOWN, Evidence, Outcome, record, signature
+from llm_loop.stages.record import FOREIGN_MARK, SHUTDOWN, Evidence, Outcome, record
 from llm_loop.system import files, processes
 from llm_loop.system.clock import utc_text
 from llm_loop.system.processes import EndCause, Ending
@@ -249,7 +249,7 @@ class RunSlots:
     def _note_foreign_metrics(self, run: Run) -> None:
         evidence = self._evidence(run)
         if evidence.metrics_json is not None:
-            files.replace_json(evidence.folder / FOREIGN_MARK, signature(evidence.metrics_json))
+            files.replace_json(evidence.folder / FOREIGN_MARK, files.signature(evidence.metrics_json))
 
 
 def _attempt_json(attempt: Attempt) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from llm_loop.system.clock import Clock, utc_stamp, utc_text
 
 Event = dict[str, Any]
 _BLOCK_BYTES = 65536
+# An event of these kinds is worth nothing without the next one, whose fsync covers it.
+_FOLLOWED_AT_ONCE = frozenset({"cycle_opened", "review_due", "attempt_started"})
 
 
 class Journal:
@@ -38,7 +40,7 @@ class Journal:
     def append(self, kind: str, **fields: Any) -> Event:
         """Write one event and return it as written. Raises FileWriteError; then nothing happened."""
         event = {"seq": self.seq + 1, "ts_utc": utc_text(self._clock.utc_now()), "event": kind, **fields}
-        files.append_line(self._path, files.json_text(event))
+        files.append_line(self._path, files.json_text(event), durable=kind not in _FOLLOWED_AT_ONCE)
         self.seq += 1
         return event
 
@@ -94,7 +96,8 @@ def _parse(path: Path, line: bytes) -> Event:
         event: Event = json.loads(line)
         int(event["seq"])
     except (ValueError, KeyError, TypeError) as error:
-        raise CorruptFileError(path, f"a line is not an event: {line[:80]!r}; move the file away to start anew") from error
+        why = f"a line is not an event: {line[:80]!r}; move the file away to start anew"
+        raise CorruptFileError(path, why) from error
     return event
 
 

@@ -51,7 +51,7 @@ class LocalEngine:
         form = commands.start_form(launch.command, launch.shell, launch.folder, tokens)
         program = processes.resolve_program(form.argv[0], launch.environment["PATH"])
         for name, text in {**launch.files, **form.files}.items():
-            files.replace_text(launch.folder / name, text)
+            files.replace_text(launch.folder / name, text, durable=False)
         launch.stdout.parent.mkdir(parents=True, exist_ok=True)
         held = HeldCommand(
             argv=(program, *form.argv[1:]),

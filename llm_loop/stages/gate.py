@@ -44,9 +44,8 @@ def judge(decision: Decision, context: GateContext) -> Verdict:
 
 def _is_readable(decision: Decision) -> bool:
     """Say whether the command is short and clean enough to be read."""
-    texts = (decision.command, decision.working_folder or "")
-    fits = all(len(text) <= LONGEST_COMMAND and not has_control_character(text) for text in texts)
-    return fits and bool(decision.command.strip())
+    command = decision.command
+    return bool(command.strip()) and len(command) <= LONGEST_COMMAND and not has_control_character(command)
 
 
 def _judge_run(decision: Decision, context: GateContext) -> Iterator[GateIssue]:
@@ -70,7 +69,7 @@ def _judge_unfolded(unfolder: Unfolder, context: GateContext, places: Places) ->
     programs = ProgramRules(context.policy, places)
     sealed = SealedCheck(context.policy.sealed, places, context.policy.text_programs)
     yield from unfolder.troubles
-    for call in unfolder.calls:
+    for call in dict.fromkeys(unfolder.calls):
         yield from programs.judge(call)
         yield from sealed.judge_call(call)
     for code in unfolder.codes:

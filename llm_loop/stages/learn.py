@@ -16,10 +16,11 @@ from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.contract.result import Direction
 from llm_loop.contract.review import Review
 from llm_loop.errors import CorruptFileError
-from llm_loop.memory import leaderboard, leaderboard_text
+from llm_loop.memory import leaderboard
 from llm_loop.memory.history import History, HistoryRow
 from llm_loop.memory.history_index import HistoryIndex
 from llm_loop.memory.journal import Event, last_events
+from llm_loop.memory.leaderboard_text import LeaderboardFiles
 from llm_loop.memory.markdown_file import HumanEdit
 from llm_loop.memory.mentor_notes import MentorNotes
 from llm_loop.memory.shared_todo import Addition, Author, SharedTodo
@@ -51,6 +52,7 @@ class Memory:
         self._todo = SharedTodo(paths, clock)
         self._notes = MentorNotes(paths, clock)
         self._storyline = Storyline(paths, clock)
+        self._board = LeaderboardFiles(paths, clock)
         self._edits: list[HumanEdit] = []
         self._housekeeping: dict[str, dict[str, Any]] = {}
         self._deltas: dict[str, float | None] = {}
@@ -139,6 +141,8 @@ class Memory:
 
     def _remember_run(self, event: Event) -> None:
         row = HistoryRow.from_json({**event["row"], "seq": event["seq"]})
+        if row.attempts == 0:  # dropped before it was launched: its cycle says so, there is nothing to remember
+            return
         if self._history.append(row):
             if row.result is not None:
                 self._deltas = {row.run_id: self._index.delta_to_best(row.result.value)}
@@ -147,8 +151,7 @@ class Memory:
         board = leaderboard.build(
             self._index.rows, self._config.selection_metric, self._config.selection_direction, LEADERBOARD_ROWS
         )
-        files.replace_json(self._paths.leaderboard_json, board.to_json())
-        files.replace_text(self._paths.leaderboard_markdown, leaderboard_text.to_markdown(board))
+        self._met(self._board.write(board).human_edit)
 
     def _remember_review(self, event: Event) -> None:
         record = event["record"]
@@ -213,7 +216,7 @@ class Memory:
             "mentor_applied": mentor.get("applied"),
             "used_web_search": event["codex"]["used_web_search"],
         }
-        files.append_line(self._paths.cycle_summaries, files.json_text(line))
+        files.append_line(self._paths.cycle_summaries, files.json_text(line), durable=False)
         self._summarised_seq = event["seq"]
 
     def _tell(self, event: Event) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_loop.runs.progress import LogReader, Row, RowReader, finite, rows_of_metrics_json
+from llm_loop.system import files
 
 BYTES_A_LOOK = 262_144
 CURVE_POINTS = 120
@@ -78,7 +79,7 @@ class RunWatch:
         self._carry = [b"", b""]
         self._metric, self._direction = metric, direction
         self._metrics_json = metrics_json
-        self._metrics_json_seen: tuple[int, int] | None = _signature(metrics_json)
+        self._metrics_json_seen: tuple[int, int] | None = files.signature(metrics_json) if metrics_json else None
         self._next_foreign_look_s = now_s
 
     def look(self, now_s: float) -> str | None:
@@ -109,7 +110,7 @@ class RunWatch:
         if self._metrics_json is None or now_s < self._next_foreign_look_s:
             return
         self._next_foreign_look_s = now_s + _FOREIGN_LOOK_S
-        signature = _signature(self._metrics_json)
+        signature = files.signature(self._metrics_json)
         if signature is None or signature == self._metrics_json_seen:
             return
         self._metrics_json_seen = signature
@@ -139,14 +140,3 @@ class RunWatch:
         progress.curve.append(value)
         if len(progress.curve) > CURVE_POINTS:
             progress.curve = progress.curve[::2]
-
-
-def _signature(path: Path | None) -> tuple[int, int] | None:
-    """Return what changes when a file is written anew; None when there is none."""
-    if path is None:
-        return None
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_mtime_ns, stat.st_size

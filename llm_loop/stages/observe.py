@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,12 @@ def read_search_space(config: Config) -> tuple[dict[str, Any] | None, dict[str, 
 
 
 def _yaml_mapping(path: Path) -> dict[str, Any]:
+    return _parsed(path, files.signature(path))
+
+
+@lru_cache(maxsize=8)
+def _parsed(path: Path, signature: tuple[int, int] | None) -> dict[str, Any]:
+    """Parse a file once for as long as its signature stands; the result is only read."""
     try:
         value = yaml.safe_load(files.read_text(path))
     except FileNotFoundError as error:

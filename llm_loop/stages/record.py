@@ -129,15 +129,6 @@ def _rows(evidence: Evidence) -> list[Row]:
     return rows_of_file(evidence.stdout)
 
 
-def signature(path: Path) -> list[int] | None:
-    """Return what changes when a file is written anew: time of change in ns and size; None when missing."""
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return [stat.st_mtime_ns, stat.st_size]
-
-
 def _is_fresh(evidence: Evidence) -> bool:
     """Tell whether the foreign metrics file was written since the launch noted what was there."""
     assert evidence.metrics_json is not None  # noqa: S101
@@ -145,7 +136,8 @@ def _is_fresh(evidence: Evidence) -> bool:
         before = files.read_json(evidence.folder / FOREIGN_MARK)
     except (FileNotFoundError, CorruptFileError):
         return False
-    return signature(evidence.metrics_json) not in (None, before)
+    now = files.signature(evidence.metrics_json)
+    return now is not None and list(now) != before
 
 
 def _metrics_of(row: Row | None) -> dict[str, float] | None:

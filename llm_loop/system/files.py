@@ -116,6 +116,15 @@ def set_aside(path: Path, stamp: str) -> Path:
     return aside
 
 
+def signature(path: Path) -> tuple[int, int] | None:
+    """Return what changes when a file is written anew, time of change in ns and size; None when missing."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size
+
+
 def free_bytes(folder: Path) -> int:
     """Return the free disk space, in bytes, where ``folder`` lies."""
     return shutil.disk_usage(folder).free

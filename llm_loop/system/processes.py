@@ -112,7 +112,7 @@ class Keepers:
     def prepare(self, folder: Path, command: HeldCommand) -> None:
         """Write ``spec.json``; nothing is started yet. Raises FileWriteError."""
         folder.mkdir(parents=True, exist_ok=True)
-        files.replace_json(folder / "spec.json", command.to_json())
+        files.replace_json(folder / "spec.json", command.to_json(), durable=False)
 
     def start(self, folder: Path, env: Mapping[str, str]) -> str | None:
         """Start the keeper of a prepared folder; return a notice when it is not wholly detached.

@@ -16,10 +16,12 @@ from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.daemon import Daemon
 from llm_loop.errors import CommandError, ConfigError, CorruptFileError
 from llm_loop.limits import Limits, parse_until
+from llm_loop.stages.gate import load_policy
 from llm_loop.stages.launch import training_python
+from llm_loop.stages.observe import read_search_space
 from llm_loop.system import files, processes
 from llm_loop.system.clock import SystemClock
-from llm_loop.system.instance_lock import InstanceLock
+from llm_loop.system.instance_lock import InstanceLock, is_held
 
 DEFAULT_CONFIG = Path("config/daemon_config.json")
 _BACKGROUND_PATIENCE_S = 20.0
@@ -53,7 +55,9 @@ def add_to(subparsers: Any) -> None:
     place = parser.add_mutually_exclusive_group()
     place.add_argument("--detach", action="store_true", help="Run in the background and return once it is running.")
     place.add_argument("--new-window", action="store_true", help="Run in a console window of its own (Windows only).")
-    parser.add_argument("--plain", action="store_true", help="Print plain lines instead of the live screen.")
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument("--plain", action="store_true", help="Print plain lines instead of the live screen.")
+    shown.add_argument("--quiet", action="store_true", help="Print nothing while it runs.")
     parser.set_defaults(act=run)
 
 
@@ -68,13 +72,16 @@ def run(arguments: argparse.Namespace) -> int:
     )
     config = load_config(config_path, paths.root, os.environ)
     _check_places(config)
+    load_policy(config.command_policy)
+    read_search_space(config)
     _say_how_it_decides(config, paths)
     if arguments.detach or arguments.new_window:
         return _start_elsewhere(arguments, paths)
     with InstanceLock(paths.instance_lock, holder(paths)):
         daemon = Daemon(paths, config_path, os.environ, SystemClock(), limits)
-        view = _start_view(paths, plain=arguments.plain)
+        view = None if arguments.quiet else _start_view(paths, plain=arguments.plain)
         reason = daemon.run()
+    if view is not None:
         _let_view_finish(view)
     print(f"llm_loop ended: {reason}.")
     return 0
@@ -154,8 +161,6 @@ def _await_heartbeat(process: subprocess.Popen[bytes], paths: WorkspacePaths) ->
 
 def _beats(paths: WorkspacePaths) -> bool:
     """Tell whether the daemon that holds the workspace has written its first heartbeat."""
-    from llm_loop.system.instance_lock import is_held
-
     try:
         fresh = time.time() - paths.heartbeat.stat().st_mtime < 3.0
         return fresh and is_held(paths.instance_lock) and files.read_json(paths.heartbeat)["daemon_status"] == "running"

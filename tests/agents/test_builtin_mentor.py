@@ -128,6 +128,8 @@ def test_flat_progress_is_challenged_toward_the_neglected_dimension(space: Searc
     differing = {key for key, value in proposed(suggested).items() if best[key] != value}
     assert differing
     assert differing <= {"model.width", "model.dropout"}
+    assert "it changes model." in suggested.rationale
+    assert "optimizer" not in suggested.rationale
 
 
 def test_progress_is_not_flat_while_the_best_is_young() -> None:

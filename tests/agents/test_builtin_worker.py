@@ -12,6 +12,7 @@ import pytest
 
 from llm_loop.agents.builtin_housekeeping import add_parameter_todo
 from llm_loop.agents.builtin_worker import decide
+from llm_loop.agents.evidence import gather
 from llm_loop.agents.search_space import SearchSpace
 from llm_loop.contract.decision import Action, Decision, IdeaCategory
 from llm_loop.contract.observation import Bootstrap, KnownRun, OpenTodo
@@ -111,6 +112,7 @@ def test_a_repeat_changes_nothing_but_the_seed() -> None:
     history = campaign(7)
     repeat = history[6]
     assert repeat.idea_category == IdeaCategory.EVALUATION
+    assert ", mean of 2 seeds)" in decide(observe(history)).rationale
     original = min(history[:6], key=lambda run: run.value or 0)
     assert repeat.params == {**(original.params or {}), "seed": 4}
 
@@ -120,6 +122,11 @@ def test_a_repeat_keeps_what_else_the_leader_changed() -> None:
     leader = replace(history[2], value=0.001, params={**(history[2].params or {}), "training.epochs": 80})
     config = proposed(decide(observe([*history[:2], leader, *history[3:]])))
     assert (config["training.epochs"], config["seed"]) == (80, 4)
+
+
+def test_a_repeat_leaves_alone_what_the_trainer_resolved() -> None:
+    history = [replace(run, params={**(run.params or {}), "data.folder": "/resolved"}) for run in campaign(6)]
+    assert proposed(decide(observe(history)))["data.folder"] == "Bücher und Bilder"
 
 
 def test_the_same_observation_gives_the_same_answer() -> None:
@@ -286,7 +293,7 @@ def _random_runs(draw: random.Random, template: list[KnownRun], count: int, **fi
     return runs
 
 
-def test_a_long_history_is_answered_within_a_second_or_so() -> None:
+def test_a_long_history_is_answered_within_a_second_or_so(space: SearchSpace) -> None:
     template = campaign(9)
     draw = random.Random(1)
     history = [
@@ -300,6 +307,7 @@ def test_a_long_history_is_answered_within_a_second_or_so() -> None:
     ]
     observation = observe(history)
     decide(observe(history[:50]))  # imports are paid once a process
+    assert len(gather(observation, space).experiments) <= 400
     begin = time.process_time()
     decision = decide(observation)
     assert decision.action is Action.RUN_COMMAND

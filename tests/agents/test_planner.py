@@ -116,3 +116,13 @@ def test_start_points_come_first_and_the_model_after(space: SearchSpace) -> None
     count = start_point_count(space)
     assert kinds[:count] == [Kind.START_POINT] * count
     assert set(kinds[count:]) == {Kind.MODEL, Kind.SEED_REPEAT}
+
+
+def test_what_is_to_be_avoided_is_not_proposed(space: SearchSpace) -> None:
+    for count in (1, 9):
+        evidence = gather(observe(campaign(count)), space)
+        first = next_experiment(space, evidence, 0)
+        assert first is not None
+        second = next_experiment(space, evidence, 0, avoid=[first.params])
+        assert second is not None
+        assert second.params != first.params

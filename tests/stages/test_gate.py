@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from llm_loop.contract.command_policy import CommandPolicy, ProgramRule, PythonRule
 from llm_loop.contract.decision import Action, Decision, Edit, Housekeeping, RunFile
 from llm_loop.errors import ConfigError
 from llm_loop.stages.gate import GateContext, Verdict, judge, load_policy
@@ -143,11 +145,41 @@ MORE_BAD = [
     ("bash", "git log | less", "interactive_command"),
     ("bash", "jupyter lab --no-browser", "interactive_command"),
     ("bash", "uv pip install timm", "install_in_command"),
+    ("bash", "watch nvidia-smi", "interactive_command"),
+    ("bash", "node", "interactive_command"),
+    ("bash", "pwsh -NoExit -File x.ps1", "interactive_command"),
+    ("bash", "mlflow ui", "interactive_command"),
+    ("bash", "hf auth login", "interactive_command"),
+    ("bash", "tail -n 5 -f runs/x/log.txt", "interactive_command"),
+    ("bash", "journalctl -f", "interactive_command"),
+    ("pwsh", "Get-Content runs/x/log.txt -Wait", "interactive_command"),
+    ("bash", "nvidia-smi -l 1", "interactive_command"),
+    ("bash", "sleep infinity", "interactive_command"),
+    ("bash", "git commit -a", "interactive_command"),
+    ("bash", "git add -p", "interactive_command"),
+    ("bash", "python -m pytest --pdb", "interactive_command"),
+    ("bash", "cp a.json ../.llm_loop/state.json", "destructive_command"),
+    ("pwsh", "Copy-Item a.json -Destination ..\\.llm_loop\\state.json", "destructive_command"),
+    ("bash", "sed -i s/1/2/ ../.llm_loop/state.json", "destructive_command"),
+    ("bash", "systemctl stop sshd", "destructive_command"),
+    ("pwsh", "reg delete HKLM\\Software\\X /f", "destructive_command"),
+    ("bash", "pkill -f python", "destructive_command"),
+    ("bash", "crontab -r", "destructive_command"),
+    ("bash", "nvidia-smi --gpu-reset", "destructive_command"),
+    ("bash", "git checkout -- .", "destructive_command"),
+    ("bash", "git stash drop", "destructive_command"),
+    ("bash", "git branch -D main", "destructive_command"),
+    ("bash", "git filter-branch --all", "destructive_command"),
+    ("pwsh", "Install-Module posh-git", "install_in_command"),
+    ("bash", "python setup.py install", "install_in_command"),
+    ("bash", "python -c 'import ensurepip; ensurepip.bootstrap()'", "install_in_command"),
+    ("bash", "python -c \"open('../.llm_loop/state.json', 'w')\"", "destructive_command"),
     ("bash", "conda install -y pytorch", "install_in_command"),
     ("bash", "python train.py --x $(", "unreadable_command"),
     ("bash", "# only a comment", "run_command_empty"),
     ("bash", "python a.py\x00", "control_character"),
-    ("bash", "x" * 16_001, "command_too_long"),
+    ("bash", "python a.py " + "x" * 16_000, "command_too_long"),
+    ("bash", ("echo a; " * 1_998 + "rm -rf /")[-16_000:], "destructive_command"),
 ]
 
 
@@ -156,6 +188,113 @@ def test_ways_around_are_seen(shell: str, command: str, code: str, context: Gate
     verdict = judge(run(command), replace(context, shell=shell))
     assert verdict.blocked
     assert code in [issue.code for issue in verdict.issues if issue.blocking]
+
+
+MORE_GOOD = [
+    ("bash", 'make train'),
+    ("bash", './run.sh --fast'),
+    ("bash", 'accelerate launch src/train.py'),
+    ("bash", "awk '{print $1}' configs/a.csv | sort | uniq -c"),
+    ("bash", 'sed -n 1,5p src/train.py'),
+    ("bash", "sed -i 's/a/b/' {run_dir}/c.yaml"),
+    ("bash", 'tar czf {run_dir}/x.tgz outputs/x'),
+    ("bash", 'mkdir -p outputs/x && cp configs/base.yaml outputs/x/'),
+    ("bash", 'export PYTHONPATH=src:$PYTHONPATH; python src/train.py'),
+    ("bash", 'test -f configs/a.yaml && python src/train.py'),
+    ("bash", '[[ -d outputs ]] && python src/train.py || exit 1'),
+    ("bash", "trap 'rm -rf {run_dir}/tmp' EXIT; python src/train.py"),
+    ("bash", 'python src/train.py & PID=$!; sleep 2; kill $PID; wait'),
+    ("bash", 'read -r a b < configs/x.txt'),
+    ("bash", 'cat <<EOF | python -\nprint(1)\nEOF'),
+    ("bash", 'python src/train.py --mode train --phase val'),
+    ("bash", 'time python src/train.py'),
+    ("bash", 'source .venv/bin/activate && python src/train.py'),
+    ("bash", '. ./env.sh; python src/train.py'),
+    ("bash", 'git add -A && git commit -m "try"'),
+    ("bash", 'rm -rf "{run_dir}"/tmp'),
+    ("bash", 'grep -c "split: test" outputs/log.txt'),
+    ("bash", 'python src/train.py --name "it\'s a test" --tags \'a,b;c\''),
+    ("bash", 'python -c "print(\'input() and load_digits() are refused\')"'),
+    ("bash", 'python -c "import os; print(os.environ[\'HOME\'])"'),
+    ("bash", 'declare -A x; x[a]=1; echo ${x[a]}'),
+    ("bash", 'files=(configs/*.yaml); for f in "${files[@]}"; do python src/train.py --config "$f"; done'),
+    ("bash", 'python src/train.py --lr=1e-3 > >(tee {run_dir}/log) 2>&1'),
+    ("bash", 'diff <(sort configs/a) <(sort configs/b)'),
+    ("bash", 'echo "a" >> {run_dir}/log.txt; cat {run_dir}/log.txt'),
+    ("bash", 'PYTHONPATH=. python -m src.train --output-dir="{run_dir}"'),
+    ("bash", 'python3.11 src/train.py'),
+    ("bash", 'unzip -q data/a.zip -d {run_dir}/data'),
+    ("bash", 'docker run --rm trainer python train.py'),
+    ("bash", 'ssh gpu1 nvidia-smi'),
+    ("bash", 'seq 3 | parallel python src/train.py --seed {}'),
+    ("bash", "cat configs/base.yaml | sed 's/lr: 1/lr: 2/' > {run_dir}/c.yaml"),
+    ("bash", "printf 'epochs: 3\\n' > {run_dir}/c.yaml; python src/train.py --config {run_dir}/c.yaml"),
+    ("bash", 'python src/train.py --model timm/test_vit.r160 --contest'),
+    ("bash", 'python src/train.py --data /data/test/images'),
+    ("bash", 'python -m torch.distributed.run --nproc_per_node 2 src/train.py'),
+    ("bash", 'python src/test.py --split val'),
+    ("bash", 'case "$X" in a) python src/a.py ;; *) python src/b.py ;; esac'),
+    ("bash", 'jupyter nbconvert --to script a.ipynb'),
+    ("bash", 'python src/train.py --aug "rot=10,flip=h" --norm \'mean:0.5;std:0.2\''),
+    ("bash", 'rm -f outputs/x/{a,b}.txt'),
+    ("bash", 'cp ../.llm_loop/runs/R0001/attempt-1/metrics.jsonl outputs/x/'),
+    ("bash", 'ls -la ../.llm_loop/runs'),
+    ("bash", 'tail -n +5 configs/a.csv'),
+    ("bash", 'command -v python && type python'),
+    ("bash", 'python src/train.py --watch val_loss --top 5 --less 3'),
+    ("bash", 'pip --version; python -m pip check'),
+    ("bash", 'ps aux | grep python | head'),
+    ("bash", 'kill -0 $PID'),
+    ("bash", "find outputs/x -type f -name '*.ckpt' -print0 | xargs -0 ls -l"),
+    ("bash", 'set -x; cd src; python train.py'),
+    ("bash", 'ulimit -n 4096; python src/train.py'),
+    ("bash", 'python - "$@" <<\'EOF\'\nimport torchvision.transforms as T\nt = T.Compose([T.ToTensor()])\nprint(t)\nEOF'),
+    ("pwsh", '$r = python src/train.py; $r | Out-File {run_dir}\\o.txt'),
+    ("pwsh", 'try { python src/a.py } catch { throw }'),
+    ("pwsh", 'foreach ($s in 1..3) { python src/train.py --seed $s }'),
+    ("pwsh", '(Get-Content configs/a.csv).Count'),
+    ("pwsh", '$c = Get-Content configs/a.json -Raw | ConvertFrom-Json; $c.epochs'),
+    ("pwsh", '$cfg = @{ epochs = 3; lr = 0.1 }; $cfg | ConvertTo-Json | Set-Content {run_dir}\\c.json'),
+    ("pwsh", '[int]$n = 5; python src/train.py --n $n'),
+    ("pwsh", 'if ($LASTEXITCODE -ne 0) { exit $LASTEXITCODE }'),
+    ("pwsh", 'python src\\train.py `\n  --epochs 3'),
+    ("pwsh", '$env:X = "a;b|c"; python src/train.py'),
+    ("pwsh", 'Copy-Item configs\\base.yaml -Destination {run_dir}\\c.yaml'),
+    ("pwsh", 'New-Item -ItemType Directory -Force -Path outputs\\x | Out-Null'),
+    ("pwsh", 'Push-Location src; try { python train.py } finally { Pop-Location }'),
+    ("pwsh", '"a,b" -split \',\' | ForEach-Object { Write-Host $_ }'),
+    ("pwsh", '& "python" \'src/train.py\''),
+    ("pwsh", "@'\nepochs: 3\n'@ | Set-Content -Path {run_dir}\\c.yaml"),
+    ("pwsh", "Start-Process python -ArgumentList 'src/train.py' -Wait -NoNewWindow"),
+    ("pwsh", 'Remove-Item outputs\\x\\*.tmp, outputs\\y -Recurse -Force -Confirm:$false'),
+    ("pwsh", 'Get-ChildItem Env: | Sort-Object Name'),
+    ("pwsh", 'python src/train.py 2>&1 | Tee-Object -FilePath "{run_dir}\\log.txt"'),
+    ("pwsh", "if (-not (Test-Path data)) { throw 'no data' }"),
+]
+
+
+@pytest.mark.parametrize(("shell", "command"), MORE_GOOD, ids=[command[:60] for _, command in MORE_GOOD])
+def test_everyday_commands_pass(shell: str, command: str, context: GateContext) -> None:
+    assert judge(run(command), replace(context, shell=shell)).to_json()["issues"] == []
+
+
+ALL_BAD = [*BAD, *({"command": command, "shell": shell} for shell, command, _ in MORE_BAD)]
+
+
+def test_every_shipped_rule_refuses_something(context: GateContext) -> None:
+    policy = context.policy
+    silent = []
+    rules: list[tuple[ProgramRule | PythonRule, tuple[str, ...], CommandPolicy]] = [
+        (rule, rule.programs, replace(policy, programs=(rule,), python=())) for rule in policy.programs
+    ]
+    rules += [(rule, rule.calls, replace(policy, programs=(), python=(rule,))) for rule in policy.python]
+    for rule, names, alone in rules:
+        words = [re.split(r"[.*()\[]", name.strip("*"))[0].lower() for name in names]
+        samples = [entry for entry in ALL_BAD if any(word in str(entry).lower() for word in words)]
+        verdicts = (entry_verdict(entry, replace(context, policy=alone)) for entry in samples)
+        if not any(issue.fix == rule.fix for verdict in verdicts for issue in verdict.issues):
+            silent.append((rule.code, names[:3], rule.message))
+    assert silent == []
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need a right on Windows")
@@ -204,7 +343,7 @@ def test_labels_that_say_something(label: str, context: GateContext) -> None:
     assert codes(run(run_label=label), context) == []
 
 
-FIELDS = [
+FIELDS: list[tuple[dict[str, Any], str]] = [
     ({"command": "  \n"}, "run_command_empty"),
     ({"builds_on": ("R0001", "R0099")}, "builds_on_unknown"),
     ({"stop_patterns": tuple("abcdefghi")}, "too_many_stop_patterns"),
@@ -216,6 +355,8 @@ FIELDS = [
     ({"housekeeping": Housekeeping(todo_new=("a", "b", "c"))}, "too_many_todo"),
     ({"housekeeping": Housekeeping(resolve_shared_todo_ids=tuple("abcdefg"))}, "too_many_todo"),
     ({"working_folder": "no/such"}, "working_folder_missing"),
+    ({"working_folder": "\0"}, "working_folder_missing"),
+    ({"working_folder": "x" * 20_000}, "working_folder_missing"),
     ({"working_folder": "../"}, "working_folder_missing"),
     ({"working_folder": "src/../.."}, "working_folder_missing"),
     ({"working_folder": None}, "run_command_missing_repo_context"),
@@ -252,7 +393,9 @@ def test_an_unused_run_file_is_noted_only(context: GateContext) -> None:
         ("R0009", ("R0001", "R0002"), ["target_run_unknown"]),
     ],
 )
-def test_which_run_to_stop(target: str | None, active: tuple[str, ...], expected: list[str], context: GateContext) -> None:
+def test_which_run_to_stop(
+    target: str | None, active: tuple[str, ...], expected: list[str], context: GateContext
+) -> None:
     decision = Decision(
         action=Action.STOP_CURRENT_RUN,
         rationale=REASON,
@@ -311,13 +454,15 @@ def test_names_that_no_run_file_may_have(name: str) -> None:
     assert name_trouble(name)
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "my config.json", "größe.yaml", "console.yaml", ".hidden", "stop.yaml"])
+@pytest.mark.parametrize("name", ["config.yaml", "my config.json", "größe.yaml", "console.yaml", ".a", "stop.yaml"])
 def test_names_that_a_run_file_may_have(name: str) -> None:
     assert name_trouble(name) == ""
 
 
-ALPHABET = list("""abc /\\.'"`$(){}[]<>|&;#*?=-~%@!,:^ \n\t0""") + ["rm -rf ", "python -c ", "bash -c ", "$(", "<<E\n",
-            "ü", "\u202e", "\ud800", "{run_dir}", "cmd /c ", "eval ", "find . -exec ", "xargs ", "'''", "@'\n", "\x00"]
+LETTERS = """abc /\\.'"`$(){}[]<>|&;#*?=-~%@!,:^ \n\t0ü\u202e\ud800\x00"""
+PHRASES = ["rm -rf ", "python -c ", "bash -c ", "$(", "<<E\n", "{run_dir}", "cmd /c ", "eval ", "find . -exec ",
+           "xargs ", "'''", "@'\n"]
+ALPHABET = [*LETTERS, *PHRASES]
 
 
 @pytest.mark.parametrize("shell", ["bash", "sh", "pwsh", "powershell"])
@@ -331,9 +476,11 @@ def test_hostile_text_gives_a_verdict(shell: str, context: GateContext) -> None:
         assert verdict.to_json()["blocked"] is verdict.blocked
 
 
-@pytest.mark.parametrize(
-    "unit", ["(", "$(", "'", '"', "`", "{ ", "$((", "${", "a;", "a|", "a=b ", "./x ", "<<E ", "bash -c ", "\\", "rm x;", "[[", "@("]
-)
+UNITS = ["(", "$(", "'", '"', "`", "{ ", "$((", "${", "a;", "a|", "a=b ", "./x ", "<<E ", "bash -c ", "\\", "rm x;",
+         "[[", "@(", "xargs ", "find -exec "]
+
+
+@pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("shell", ["bash", "pwsh"])
 def test_long_repetitive_text_gives_a_verdict(unit: str, shell: str, context: GateContext) -> None:
     assert isinstance(judge(run((unit * 16_000)[:16_000]), replace(context, shell=shell)), Verdict)
@@ -364,7 +511,7 @@ def test_a_user_can_remove_rules(tmp_path: Path, context: GateContext) -> None:
     ("text", "words"),
     [
         ("version: 1\nprogramms: []\n", ["programms", "nearest known: 'programs'"]),
-        ("version: 1\nprograms:\n- {code: a, mesage: b, fix: c, programs: [x]}\n", ["programs.0", "nearest known: 'message'"]),
+        ("version: 1\nprograms:\n- {code: a, mesage: b, fix: c, programs: [x]}\n", ["programs.0", "'message'"]),
         ("version: 1\nprograms:\n- {code: A b, message: b, fix: c, programs: [x]}\n", ["programs.0.code"]),
         ("version: 2\n", ["version"]),
         ("version: [1\n", ["not YAML"]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -77,17 +77,16 @@ def operands(
 
 def operand_places(
     arguments: Sequence[str], options_with_value: Sequence[str] = (), *, folds_case: bool = False
-) -> list[int]:
-    """Return where the operands stand; a lone ``-`` is one, and all is one after ``--``."""
-    places: list[int] = []
+) -> Iterator[int]:
+    """Yield where the operands stand; a lone ``-`` is one, and all is one after ``--``."""
     index = 0
     while index < len(arguments):
         word = arguments[index]
         if word == "--":
-            return [*places, *range(index + 1, len(arguments))]
+            yield from range(index + 1, len(arguments))
+            return
         if word.startswith("-") and word != "-":
             index += 1 if matches(options_with_value, word, folds_case=folds_case) else 0
         else:
-            places.append(index)
+            yield index
         index += 1
-    return places

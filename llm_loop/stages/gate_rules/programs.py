@@ -85,7 +85,7 @@ def _holds(rule: ProgramRule, call: Call) -> bool:
         return False
     if any(matches(rule.unless_argument, one, folds_case=folds) for one in call.arguments):
         return False
-    places = operand_places(call.arguments, rule.options_with_value, folds_case=folds)
+    places = list(operand_places(call.arguments, rule.options_with_value, folds_case=folds))
     if rule.max_operands is not None and len(places) > rule.max_operands:
         return False
     if rule.first_operand and not (places and matches(rule.first_operand, call.arguments[places[0]], folds_case=folds)):

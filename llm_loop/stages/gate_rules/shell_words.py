@@ -38,8 +38,10 @@ def program_words(words: Sequence[Word], shell: str) -> Sequence[Word]:
         return words[1:] if words and words[0].text.lower() in ("return", ".") and len(words) > 1 else words
     if shell == "cmd":
         return _cmd_words(words)
-    while words and not words[0].quoted and words[0].text in _LEADING:
-        words = words[1:]
+    begin = 0
+    while begin < len(words) and not words[begin].quoted and words[begin].text in _LEADING:
+        begin += 1
+    words = words[begin:]
     if len(words) > 2 and words[0].text == "function":
         words = words[1:]
     if len(words) > 1 and words[1].text == "{" and not words[1].quoted:

@@ -8,7 +8,7 @@ code (``python -c``, here-documents) that starts commands of its own.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -16,10 +16,11 @@ from llm_loop.contract.command_line import Redirect, Statement, Word, is_powersh
 from llm_loop.contract.command_policy import CommandPolicy, Wrapper
 from llm_loop.errors import CommandError
 from llm_loop.stages.gate_rules import shell_words
-from llm_loop.stages.gate_rules.calls import UNKNOWN, Call, Code, Move, Text, matches, operand_places, operands
+from llm_loop.stages.gate_rules.calls import Call, Code, Move, Text, matches, operands
 from llm_loop.stages.gate_rules.places import Places
 from llm_loop.stages.gate_rules.python_code import read_python
 from llm_loop.stages.gate_rules.verdict import GateIssue
+from llm_loop.stages.gate_rules.wrappers import found_commands, wrapped_command
 
 _DEEPEST = 30
 _SCRIPT_SHELLS = {".sh": "bash", ".bash": "bash", ".ps1": "pwsh", ".psm1": "pwsh", ".bat": "cmd", ".cmd": "cmd"}
@@ -187,9 +188,10 @@ class Unfolder:
         elif name in ("export", "set", "declare", "local", "readonly", "setx"):
             self._assignments([Word(text=one) for one in arguments if not one.startswith("-")], "bash")
         elif name == "find":
-            self._find(call)
-        elif wrapper := self._wrapper(name):
-            self._wrapped(call, wrapper, feed)
+            self._starts_others(found_commands(call), shell, _Feed())
+        elif (wrapper := self._wrapper(name)) and (words := wrapped_command(call, wrapper)):
+            hides = wrapper.adds_unknown_targets
+            self._starts_others([words], shell, _Feed(redirects=feed.redirects, fed=True) if hides else feed)
 
     def _wrapper(self, name: str) -> Wrapper | None:
         if name not in self._wrappers:
@@ -197,40 +199,11 @@ class Unfolder:
             self._wrappers[name] = next(found, None)
         return self._wrappers[name]
 
-    def _wrapped(self, call: Call, wrapper: Wrapper, feed: _Feed) -> None:
-        rest = list(call.arguments)
-        if wrapper.first_operand:
-            places = operand_places(rest, wrapper.options_with_value)
-            if not places or rest[places[0]] not in wrapper.first_operand:
-                return
-            rest = rest[places[0] + 1 :]
-        places = operand_places(rest, wrapper.options_with_value, folds_case=call.folds_case)
-        places = [one for one in places if "=" not in rest[one].partition("/")[0]][wrapper.skips_operands :]
-        if not places:
-            return
-        arguments = rest[places[0] + 1 :]
-        if call.program in ("start-process", "saps"):
-            arguments = [part for one in arguments for part in one.split(",") if one.lower() not in ("-argumentlist",)]
-        if wrapper.adds_unknown_targets:
-            arguments = [*arguments, UNKNOWN]
-            feed = _Feed(redirects=feed.redirects, fed=True)
-        with self._deeper() as allowed:
-            if allowed:
-                self._start(rest[places[0]], arguments, call.shell, feed)
-
-    def _find(self, call: Call) -> None:
-        """Go into ``-exec``: what it finds lies below its starting folders."""
-        words = call.arguments
-        begin = next((index for index, word in enumerate(words) if word.startswith("-")), len(words))
-        for index, word in enumerate(words):
-            if word in ("-exec", "-execdir", "-ok", "-okdir") and index + 1 < len(words):
-                end = next((at for at in range(index + 1, len(words)) if words[at] in (";", "+")), len(words))
-                for start in words[: min(begin, 8)] or (".",):
-                    found = [one.replace("{}", f"{start}/found") for one in words[index + 1 : end]]
-                    with self._deeper() as allowed:
-                        if allowed and found:
-                            self._start(found[0], found[1:], call.shell, _Feed())
-                return
+    def _starts_others(self, commands: Iterable[Sequence[str]], shell: str, feed: _Feed) -> None:
+        for words in commands:
+            with self._deeper() as allowed:
+                if allowed:
+                    self._start(words[0], words[1:], shell, feed)
 
     def _move(self, call: Call) -> None:
         if call.program in shell_words.GOES_BACK or call.arguments == ("-",):
@@ -323,10 +296,8 @@ class Unfolder:
         for command in facts.commands:
             if isinstance(command, str):
                 self._nested(command, "cmd" if os.name == "nt" else "sh")
-                continue
-            with self._deeper() as allowed:
-                if allowed:
-                    self._start(command[0], command[1:], "sh", _Feed())
+            else:
+                self._starts_others([command], "sh", _Feed())
 
     def _unreadable(self, reason: str) -> None:
         self.troubles.append(

@@ -1,0 +1,2 @@
+def add_to(s):
+    s.add_parser("watch")

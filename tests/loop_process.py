@@ -1,0 +1,113 @@
+"""A loop in a process of its own, for tests: started, watched by its files, ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from llm_loop.contract.paths import WorkspacePaths
+from tests.conftest import eventually
+
+
+class LoopProcess:
+    """Run ``llm-loop start`` on a workspace; whatever happens, it and its keepers are gone at the end."""
+
+    def __init__(self, workspace: Path, environ: dict[str, str], *flags: str) -> None:
+        self.paths = WorkspacePaths(workspace)
+        self._environ = environ
+        self._flags = flags
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        self.process.communicate()
+
+    @property
+    def process(self) -> subprocess.Popen[str]:
+        assert self._process is not None
+        return self._process
+
+    def start(self) -> None:
+        argv = [sys.executable, "-X", "utf8", "-m", "llm_loop", "--workspace", str(self.paths.root), "start", "--quiet"]
+        self._process = subprocess.Popen(
+            [*argv, *self._flags], env=self._environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+        )
+
+    def finish(self, seconds: float = 60.0) -> tuple[int, str, str]:
+        """Wait for its end; return exit code, standard output, standard error."""
+        out, err = self.process.communicate(timeout=seconds)
+        return self.process.returncode, out, err
+
+    def kill(self) -> None:
+        """End the daemon alone, as a task manager does."""
+        self.process.kill()
+        self.process.communicate()
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def events(self, kind: str | None = None) -> list[dict[str, Any]]:
+        """Return what is in the journal, of one kind or all."""
+        try:
+            lines = self.paths.events.read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return []
+        events = [json.loads(line) for line in lines if line.endswith("}")]
+        return [event for event in events if kind in (None, event["event"])]
+
+    def wait_for(self, kind: str, count: int = 1, seconds: float = 30.0) -> dict[str, Any]:
+        """Wait until the journal holds ``count`` events of a kind; return the last of them."""
+
+        def enough() -> list[dict[str, Any]]:
+            found = self.events(kind)
+            if len(found) < count and self.process.poll() is not None:
+                raise AssertionError(f"the loop ended before {kind}: {self.process.communicate()}")
+            return found if len(found) >= count else []
+
+        found: list[dict[str, Any]] = eventually(enough, seconds)
+        return found[count - 1]
+
+    def history(self) -> list[dict[str, Any]]:
+        if not self.paths.history.exists():
+            return []
+        return [json.loads(line) for line in self.paths.history.read_text(encoding="utf-8").splitlines()]
+
+
+def pid_is_alive(pid: int) -> bool:
+    """Tell whether a process lives; a zombie does not."""
+    import psutil
+
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def script(workspace: Path, *entries: dict[str, Any], role: str = "worker") -> None:
+    """Write what the fake worker (or mentor) answers."""
+    name = "script.json" if role == "worker" else "mentor_script.json"
+    (workspace / "config" / name).write_text(json.dumps(entries), encoding="utf-8")
+
+
+def set_config(workspace: Path, **changes: Any) -> None:
+    """Change the configuration of a workspace, as a person with an editor does."""
+    path = workspace / "config" / "daemon_config.json"
+    value = json.loads(path.read_text(encoding="utf-8")) | changes
+    partial = path.with_suffix(".new")
+    partial.write_text(json.dumps(value), encoding="utf-8")
+    os.replace(partial, path)
