@@ -149,7 +149,7 @@ class Daemon:
 
     def _part(self, now_s: float) -> bool:
         """Take the next step of the farewell; tell whether everything has ended."""
-        assert self._farewell is not None  # noqa: S101 - asked by _tick
+        assert self._farewell is not None
         context, slots = self._context, self._cycle.slots
         context.accepts_cycles = False
         if self._farewell.ending is Ending.LEAVE:
@@ -167,7 +167,7 @@ class Daemon:
         return (planned and not running) or now_s >= self._farewell_by_s
 
     def _end(self) -> str:
-        assert self._farewell is not None  # noqa: S101 - run() ends only with one
+        assert self._farewell is not None
         with suppress(FileWriteError):
             self._context.ledger.record(
                 "daemon_ended", reason=self._farewell.reason, ending=self._farewell.ending.value, exit_code=0
@@ -319,4 +319,8 @@ class Daemon:
 
 
 def _changed_keys(old: Config, new: Config) -> list[str]:
-    return [name for name in Config.__slots__ if name not in ("sources", "notices") and getattr(old, name) != getattr(new, name)]
+    return [
+        name
+        for name in Config.__slots__
+        if name not in ("sources", "notices") and getattr(old, name) != getattr(new, name)
+    ]

@@ -52,7 +52,7 @@ def clock() -> TestClock:
 @pytest.fixture
 def weird_path(tmp_path: Path) -> Path:
     """A folder whose name breaks what is not quoted: space, quote, brackets, ampersand, umlaut; and long."""
-    folder = tmp_path / "it's a [weird] & täst ünd lonɡ" / ("x" * 60)
+    folder = tmp_path / "it's a [weird] & täst ünd long" / ("x" * 60)
     folder.mkdir(parents=True)
     return folder
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -28,7 +27,9 @@ class LoopProcess:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self.process.poll() is None:
             self.process.terminate()
             try:
@@ -45,7 +46,12 @@ class LoopProcess:
     def start(self) -> None:
         argv = [sys.executable, "-X", "utf8", "-m", "llm_loop", "--workspace", str(self.paths.root), "start", "--quiet"]
         self._process = subprocess.Popen(
-            [*argv, *self._flags], env=self._environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+            [*argv, *self._flags],
+            env=self._environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
         )
 
     def finish(self, seconds: float = 60.0) -> tuple[int, str, str]:
@@ -110,4 +116,4 @@ def set_config(workspace: Path, **changes: Any) -> None:
     value = json.loads(path.read_text(encoding="utf-8")) | changes
     partial = path.with_suffix(".new")
     partial.write_text(json.dumps(value), encoding="utf-8")
-    os.replace(partial, path)
+    partial.replace(path)

@@ -42,7 +42,7 @@ def test_runs_one_experiment_after_another(workspace: Make, clean_environ: Envir
     ]
     cycles = loop.events("cycle")
     assert [event["cycle"] for event in cycles] == [1, 2, 3]
-    assert [event["delta_best"] for event in cycles][0] is None
+    assert cycles[0]["delta_best"] is None
     assert [round(event["delta_best"], 6) for event in cycles[1:]] == [-0.1, 0.2]
     assert [event["seq"] for event in loop.events()] == list(range(1, len(loop.events()) + 1))
     board = json.loads(loop.paths.leaderboard_json.read_text(encoding="utf-8"))
@@ -60,8 +60,13 @@ def test_works_in_a_folder_with_a_hostile_name(weird_path: Path, clean_environ: 
         {"command": f'python "{FAKES.as_posix()}/fake_trainer.py" good 0.3 | tee "{{run_dir}}/copy.txt"'},
         {
             "command": "python {run_dir}/own.py",
-            "run_files": [{"name": "own.py", "text": "import os, runpy, sys\nsys.argv = ['t', 'good', '0.2']\n"
-                           f"runpy.run_path({str(FAKES / 'fake_trainer.py')!r}, run_name='__main__')\n"}],
+            "run_files": [
+                {
+                    "name": "own.py",
+                    "text": "import os, runpy, sys\nsys.argv = ['t', 'good', '0.2']\n"
+                    f"runpy.run_path({str(FAKES / 'fake_trainer.py')!r}, run_name='__main__')\n",
+                }
+            ],
         },
     )
     loop, _ = run_to_the_end(root, clean_environ, "--cycles", "3")
@@ -84,7 +89,9 @@ def test_the_next_decision_is_staged_while_a_run_trains(workspace: Make, clean_e
     assert not loop.paths.stop_current_run.exists()
 
 
-def test_without_planning_ahead_the_worker_is_asked_only_when_a_slot_is_free(workspace: Make, clean_environ: Environ) -> None:
+def test_without_planning_ahead_the_worker_is_asked_only_when_a_slot_is_free(
+    workspace: Make, clean_environ: Environ
+) -> None:
     root = workspace(plan_ahead=False)
     script(root, {"train": "good 0.5"}, {"train": "good 0.4"})
     loop, _ = run_to_the_end(root, clean_environ, "--cycles", "2")
@@ -125,7 +132,9 @@ def test_a_refused_decision_is_kept_as_made_and_asked_for_once_more(workspace: M
     assert refused["decision"]["command"] == "rm -rf /" and refused["quality_gate"]["blocked"]
     assert "destructive_command" in refused["quality_gate"]["issues"]
     assert taken["accepted"] and closing["result"] == "run_command"
-    observation = json.loads((loop.paths.calls / loop.events("call_intended")[1]["call_id"] / "observation.json").read_text("utf-8"))
+    observation = json.loads(
+        (loop.paths.calls / loop.events("call_intended")[1]["call_id"] / "observation.json").read_text("utf-8")
+    )
     assert any("destructive_command" in line for line in observation["refusals"])
     assert "destructive_command" in loop.paths.storyline.read_text(encoding="utf-8")
 
@@ -522,6 +531,9 @@ def test_secrets_stay_out_of_every_file(workspace: Make, clean_environ: Environ)
 def test_the_shipped_repository_is_a_workspace(clean_environ: Environ) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "llm_loop", "--workspace", str(REPOSITORY), "config"],
-        env=clean_environ, capture_output=True, text=True, timeout=60,
+        env=clean_environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.returncode == 0, done.stderr

@@ -57,12 +57,12 @@ def _story(
             "quality_gate": record["quality_gate"],
         }
         return record["proposals"], record["review"], accepted
-    assert plan is not None  # noqa: S101 - one of the two is given
+    assert plan is not None
     return list(plan.proposals), plan.review, plan.accepted
 
 
 def _of(plan: Plan | None) -> tuple[int, str]:
-    assert plan is not None  # noqa: S101 - one of the two is given
+    assert plan is not None
     return plan.cycle, plan.cycle_trace_id
 
 

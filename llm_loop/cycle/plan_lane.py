@@ -100,11 +100,11 @@ class PlanLane:
             context.calls.start(folder, call_id)
         except (CommandError, ConfigError) as error:
             asked = context.ledger.state.plan
-            assert asked is not None  # noqa: S101 - just recorded
+            assert asked is not None
             self._take_no_answer(asked, [str(error)], None)
 
     def _await_call(self, plan: Plan, now_s: float) -> None:
-        assert plan.call_id is not None  # noqa: S101 - asked by advance
+        assert plan.call_id is not None
         folder = self._context.paths.call(plan.call_id)
         ending = self._context.calls.poll(folder, now_s)
         if ending is None:
@@ -137,7 +137,9 @@ class PlanLane:
         suggestion = None
         if wants_replacement(review, context.config) and review.suggested_decision is not None:
             verdict = self._judge(review.suggested_decision)
-            suggestion = _proposal_record(plan.agent, "mentor_suggested", review.suggested_decision, None, verdict)
+            suggestion = _proposal_record(
+                f"{plan.agent} mentor", "mentor_suggested", review.suggested_decision, None, verdict
+            )
             record["applied"] = suggestion["accepted"]
         context.ledger.record("review", **_of(plan), record=record, suggestion=suggestion, call=_call(plan, ending))
 
@@ -170,7 +172,7 @@ class PlanLane:
             if reasons:
                 context.ledger.record("review_due", **_of(plan), reasons=list(reasons))
                 return
-        assert plan.accepted is not None  # noqa: S101 - asked by advance
+        assert plan.accepted is not None
         decision = Decision.from_json(plan.accepted["decision"])
         match decision.action:
             case Action.RUN_COMMAND:
@@ -185,7 +187,7 @@ class PlanLane:
 
     def _stage(self, plan: Plan, decision: Decision) -> None:
         context, state = self._context, self._context.ledger.state
-        assert plan.accepted is not None  # noqa: S101 - asked by advance
+        assert plan.accepted is not None
         record = {
             "proposals": list(plan.proposals),
             "review": plan.review,
@@ -247,7 +249,11 @@ def _proposal_record(
     proposer: str, source: str, decision: Decision | None, unusable: list[str] | None, verdict: gate.Verdict | None
 ) -> dict[str, Any]:
     """Return what history keeps of a proposal: the decision as made, and its verdict."""
-    judged = {"source": source, "blocked": False, "issues": []} if verdict is None else verdict.to_json() | {"source": source}
+    judged = (
+        {"source": source, "blocked": False, "issues": []}
+        if verdict is None
+        else verdict.to_json() | {"source": source}
+    )
     return {
         "proposer": proposer,
         "source": source,

@@ -17,6 +17,7 @@ from llm_loop.memory.history import HistoryRow
 from llm_loop.runs.local import STOP_FILE
 from llm_loop.stages.launch import launch_of, next_attempt, stderr_log, stdout_log
 from llm_loop.stages.monitor import RunWatch
+from llm_loop.stages.observe import decided_params
 from llm_loop.stages.record import FOREIGN_MARK, SHUTDOWN, Evidence, Outcome, record
 from llm_loop.system import files, processes
 from llm_loop.system.clock import utc_text
@@ -64,7 +65,9 @@ class RunSlots:
             ended |= self._watch(run, now_s)
         for run in list(self._context.ledger.state.runs.values()):
             if run.state.is_final:
-                close(self._context, run=run, result=_closing_result(run), reason=run.cause if not run.attempts else None)
+                close(
+                    self._context, run=run, result=_closing_result(run), reason=run.cause if not run.attempts else None
+                )
         self._drop_stale()
         self._launch(now_s)
         return ended
@@ -193,6 +196,7 @@ class RunSlots:
             run_seconds=None if last is None else last.duration_s,
             attempts=len(run.attempts),
             command=run.decision["command"],
+            params=decided_params(run),
             result=outcome.result,
             metrics=outcome.metrics,
             peak_memory_bytes=None if last is None else last.peak_memory_bytes,
@@ -209,9 +213,14 @@ class RunSlots:
             broken = [base for base in run.builds_on if context.memory.ended_without_result(base)]
             same = any(key == run.experiment and seq > run.staged_seq for key, seq in state.recent_experiments)
             if broken:
-                self._end(run, Outcome(state=RunState.CANCELLED, cause=f"dropped: it builds on {broken[0]}, which has no result"))
+                self._end(
+                    run,
+                    Outcome(state=RunState.CANCELLED, cause=f"dropped: it builds on {broken[0]}, which has no result"),
+                )
             elif same:
-                self._end(run, Outcome(state=RunState.CANCELLED, cause="dropped: the same experiment was recorded meanwhile"))
+                self._end(
+                    run, Outcome(state=RunState.CANCELLED, cause="dropped: the same experiment was recorded meanwhile")
+                )
 
     def _launch(self, now_s: float) -> None:
         context = self._context

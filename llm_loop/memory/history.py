@@ -23,7 +23,8 @@ class HistoryRow:
     """Hold one ended run.
 
     ``seq`` is that of the journal event behind the row; a run that is resumed and ends again has a
-    later row, which stands for it. ``result`` is None for a run without one. ``metrics`` holds every
+    later row, which stands for it. ``params`` is the flat configuration as
+    decided, where the decision carried one; ``result`` is None for a run without one. ``metrics`` holds every
     metric at the best epoch (of a run without a result: the best that was logged). ``config_hash``
     names what was trained, whatever the seed; it is worked out when it is not given.
     """
@@ -43,6 +44,7 @@ class HistoryRow:
     run_seconds: float | None
     attempts: int
     command: str
+    params: dict[str, Any] | None = None
     result: Result | None = None
     metrics: dict[str, float] | None = None
     code_version: str | None = None

@@ -51,9 +51,11 @@ def launch_of(
 def training_python(config: Config) -> Path:
     """Return the interpreter of trainings: ``train_python_exe``, else the ``.venv-train`` beside this package."""
     wanted = config.train_python_exe
-    beside = Path(__file__).resolve().parents[2] / wanted.relative_to(config.workspace_root) if (
-        wanted.is_relative_to(config.workspace_root)
-    ) else wanted
+    beside = (
+        Path(__file__).resolve().parents[2] / wanted.relative_to(config.workspace_root)
+        if (wanted.is_relative_to(config.workspace_root))
+        else wanted
+    )
     return wanted if wanted.exists() or not beside.exists() else beside
 
 

@@ -96,7 +96,11 @@ class Memory:
     def best(self) -> dict[str, Any] | None:
         """Return the best value of the selection metric so far, and its run."""
         best = self._index.best
-        return None if best is None else {"run_id": best.run_id, "label": best.label, "metric": best.metric, "value": best.value}
+        return (
+            None
+            if best is None
+            else {"run_id": best.run_id, "label": best.label, "metric": best.metric, "value": best.value}
+        )
 
     def delta_of(self, run_id: str) -> float | None:
         """Return the value of the run that ended last minus the best before it; None when it was the first."""
@@ -285,7 +289,11 @@ def _mentor_words(mentor: dict[str, Any]) -> str:
 def _gate_reasons(proposals: list[dict[str, Any]]) -> Iterable[GateReason]:
     for record in proposals:
         for reason in record["unusable"] or ():
-            yield GateReason(proposer=record["proposer"], reason=reason, fix="answer with one JSON object of the schema")
+            yield GateReason(
+                proposer=record["proposer"], reason=reason, fix="answer with one JSON object of the schema"
+            )
         if record["quality_gate"]["blocked"]:
             for issue in record["quality_gate"]["details"]:
-                yield GateReason(proposer=record["proposer"], reason=f"{issue['code']}: {issue['message']}", fix=issue["fix"])
+                yield GateReason(
+                    proposer=record["proposer"], reason=f"{issue['code']}: {issue['message']}", fix=issue["fix"]
+                )

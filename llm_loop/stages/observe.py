@@ -45,7 +45,9 @@ def observe(
         domain=domain_of(config),
         training_repo_root=str(config.training_repo_root),
         history=tuple(_known(row) for row in rows),
-        active_runs=tuple(_open(run) for run in state.in_state(RunState.RUNNING, RunState.QUEUED, RunState.INTERRUPTED)),
+        active_runs=tuple(
+            _open(run) for run in state.in_state(RunState.RUNNING, RunState.QUEUED, RunState.INTERRUPTED)
+        ),
         staged_runs=tuple(_open(run) for run in state.in_state(RunState.STAGED)),
         open_todos=open_todos,
         open_todo_count=len(open_todos),
@@ -113,10 +115,11 @@ def _bootstrap_is_open(state: LoopState, config: Config) -> bool:
 
 
 def _refusals(plan: Plan) -> tuple[str, ...]:
-    lines: list[str] = []
+    """Return one line for each proposal of this cycle that was refused or unusable."""
+    lines = []
     for record in plan.proposals:
-        lines += record["unusable"] or []
-        lines += [f"{issue['code']}: {issue['message']}" for issue in (record["quality_gate"] or {}).get("details", [])]
+        issues = [f"{issue['code']}: {issue['message']}" for issue in record["quality_gate"].get("details", [])]
+        lines.append("; ".join([*(record["unusable"] or []), *issues]))
     return tuple(lines)
 
 
@@ -130,8 +133,8 @@ def _known(row: HistoryRow) -> KnownRun:
         cycle=row.cycle,
         proposer=row.proposer,
         value=None if result is None else result.value,
-        seed=None if result is None else result.seed,
-        params=None if result is None else result.params,
+        seed=_seed(row.params) if result is None else result.seed,
+        params=row.params if result is None or result.params is None else result.params,
         cause=row.cause,
         run_seconds=row.run_seconds,
         stopped_early=result is not None and result.stopped_early,
@@ -139,13 +142,7 @@ def _known(row: HistoryRow) -> KnownRun:
 
 
 def _open(run: Run) -> KnownRun:
-    """Show a run without a result; its configuration is read from its run file, where it has one."""
-    params = None
-    for file in run.decision["run_files"] or []:
-        try:
-            params = flatten(yaml.safe_load(file["text"]))
-        except yaml.YAMLError:
-            continue
+    params = decided_params(run)
     return KnownRun(
         run_id=run.run_id,
         label=run.label,
@@ -153,8 +150,27 @@ def _open(run: Run) -> KnownRun:
         idea_category=run.decision["idea_category"],
         cycle=run.cycle,
         proposer=run.proposer,
+        seed=_seed(params),
         params=params,
     )
+
+
+def decided_params(run: Run) -> dict[str, Any] | None:
+    """Return the flat configuration that a decision carries as a run file; None when it carries none."""
+    for file in run.decision["run_files"] or []:
+        if not file["name"].endswith((".yaml", ".yml", ".json")):
+            continue
+        try:
+            if params := flatten(yaml.safe_load(file["text"])):
+                return params
+        except yaml.YAMLError:
+            continue
+    return None
+
+
+def _seed(params: dict[str, Any] | None) -> int | None:
+    seed = (params or {}).get("seed")
+    return seed if isinstance(seed, int) else None
 
 
 def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
@@ -163,6 +179,6 @@ def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
     for key, entry in value.items() if isinstance(value, dict) else ():
         if isinstance(entry, dict):
             flat |= flatten(entry, f"{prefix}{key}.")
-        elif not isinstance(entry, list):
+        elif isinstance(entry, str | int | float | bool) or entry is None:
             flat[f"{prefix}{key}"] = entry
     return flat

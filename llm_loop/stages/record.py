@@ -92,7 +92,9 @@ def _result(evidence: Evidence, *, stopped: bool) -> tuple[Result | None, dict[s
     result = Result.from_json(value)
     if (result.metric, result.direction) != (evidence.metric, evidence.direction):
         wanted = f"{evidence.metric} ({evidence.direction.value})"
-        raise ContractError("result.json", [f"metric: {result.metric} ({result.direction.value}), the loop selects by {wanted}"])
+        raise ContractError(
+            "result.json", [f"metric: {result.metric} ({result.direction.value}), the loop selects by {wanted}"]
+        )
     row = next((row for row in rows if row.get("epoch") == result.best_epoch), None)
     return result, _metrics_of(row) or {result.metric: result.value}
 
@@ -131,7 +133,7 @@ def _rows(evidence: Evidence) -> list[Row]:
 
 def _is_fresh(evidence: Evidence) -> bool:
     """Tell whether the foreign metrics file was written since the launch noted what was there."""
-    assert evidence.metrics_json is not None  # noqa: S101
+    assert evidence.metrics_json is not None
     try:
         before = files.read_json(evidence.folder / FOREIGN_MARK)
     except (FileNotFoundError, CorruptFileError):

@@ -37,10 +37,20 @@ def run(arguments: argparse.Namespace) -> int:
     rows = explain(config)
     if arguments.json:
         keys = [
-            {"key": row.key, "value": row.value, "source": str(row.source), "built": row.built, "description": row.description}
+            {
+                "key": row.key,
+                "value": row.value,
+                "source": str(row.source),
+                "built": row.built,
+                "description": row.description,
+            }
             for row in rows
         ]
-        print(json_text({"schema_version": 1, "config": str(path), "keys": keys, "notices": list(config.notices)}, indent=2))
+        print(
+            json_text(
+                {"schema_version": 1, "config": str(path), "keys": keys, "notices": list(config.notices)}, indent=2
+            )
+        )
         return 0
     if arguments.explain:
         for row in rows:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_loop.agents.codex_login import is_logged_in
+from llm_loop.agents.search_space import parse_search_space
 from llm_loop.config import Config, load_config
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.daemon import Daemon
@@ -73,7 +74,9 @@ def run(arguments: argparse.Namespace) -> int:
     config = load_config(config_path, paths.root, os.environ)
     _check_places(config)
     load_policy(config.command_policy)
-    read_search_space(config)
+    space, base = read_search_space(config)
+    if space is not None:
+        parse_search_space(space, base or {}, subject=str(config.search_space))
     _say_how_it_decides(config, paths)
     if arguments.detach or arguments.new_window:
         return _start_elsewhere(arguments, paths)
@@ -156,7 +159,9 @@ def _await_heartbeat(process: subprocess.Popen[bytes], paths: WorkspacePaths) ->
             print(f"llm_loop runs in the background (pid {process.pid}). Look: llm-loop status. End: llm-loop stop.")
             return 0
         time.sleep(0.1)
-    raise CommandError(f"the loop (pid {process.pid}) gave no sign of life in {_BACKGROUND_PATIENCE_S:g} s; see {paths.daemon_log}")
+    raise CommandError(
+        f"the loop (pid {process.pid}) gave no sign of life in {_BACKGROUND_PATIENCE_S:g} s; see {paths.daemon_log}"
+    )
 
 
 def _beats(paths: WorkspacePaths) -> bool:

@@ -16,14 +16,30 @@ from pathlib import Path
 
 def result(folder: Path, value: float, **changes: object) -> None:
     record = {
-        "schema_version": 1, "metric": "val_log_loss", "direction": "min", "value": value, "best_val_score": -value,
-        "best_epoch": 1, "epochs_run": 1, "n": 100, "split": "val", "seed": 0, "budget": {"epochs": 1}, "params": {"x": value},
-        "stopped_early": False, "trainer_version": "fake", "data_hash": "d", "score_source": "self_reported",
-        "interval": None, "model": "fake", "run_seconds": 0.1, "test_opened": False,
+        "schema_version": 1,
+        "metric": "val_log_loss",
+        "direction": "min",
+        "value": value,
+        "best_val_score": -value,
+        "best_epoch": 1,
+        "epochs_run": 1,
+        "n": 100,
+        "split": "val",
+        "seed": 0,
+        "budget": {"epochs": 1},
+        "params": {"x": value},
+        "stopped_early": False,
+        "trainer_version": "fake",
+        "data_hash": "d",
+        "score_source": "self_reported",
+        "interval": None,
+        "model": "fake",
+        "run_seconds": 0.1,
+        "test_opened": False,
     } | changes
     partial = folder / "result.json.tmp"
     partial.write_text(json.dumps(record), encoding="utf-8")
-    os.replace(partial, folder / "result.json")
+    partial.replace(folder / "result.json")
 
 
 def row(folder: Path, epoch: int, value: float, epochs: int = 3) -> None:
@@ -41,7 +57,7 @@ def until_stopped(folder: Path, *, obey: bool = True) -> None:
         time.sleep(0.02)
 
 
-def main(mode: str, number: float) -> int:  # noqa: C901 - a list of behaviours
+def main(mode: str, number: float) -> int:
     folder = Path(os.environ["LLM_LOOP_RUN_DIR"])
     if mode == "good":
         row(folder, 1, number)

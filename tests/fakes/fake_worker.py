@@ -14,18 +14,34 @@ from pathlib import Path
 
 TRAINER = Path(__file__).with_name("fake_trainer.py").as_posix()
 DECISION = {
-    "schema_version": 1, "action": "run_command", "rationale": "A scripted test decision with a reason.",
-    "command": "", "run_label": "", "idea_category": "optimization", "monitor_seconds": 60, "stop_patterns": [],
+    "schema_version": 1,
+    "action": "run_command",
+    "rationale": "A scripted test decision with a reason.",
+    "command": "",
+    "run_label": "",
+    "idea_category": "optimization",
+    "monitor_seconds": 60,
+    "stop_patterns": [],
     "housekeeping": {"todo_new": [], "notes_update": "", "data_exploration_update": "", "resolve_shared_todo_ids": []},
-    "working_folder": ".", "builds_on": [], "target_run_id": None, "run_files": None, "edits": None,
+    "working_folder": ".",
+    "builds_on": [],
+    "target_run_id": None,
+    "run_files": None,
+    "edits": None,
     "install_packages": None,
 }
 
 
 def filled(entry: dict, number: int) -> dict:
     if "recommendation" in entry:
-        base = {"schema_version": 1, "critique": "on_track: fine", "questions": [], "mentor_notes": "",
-                "todo_updates": [], "suggested_decision": None}
+        base = {
+            "schema_version": 1,
+            "critique": "on_track: fine",
+            "questions": [],
+            "mentor_notes": "",
+            "todo_updates": [],
+            "suggested_decision": None,
+        }
         suggested = entry.get("suggested_decision")
         return base | entry | {"suggested_decision": None if suggested is None else filled(suggested, number)}
     decision = DECISION | entry
@@ -45,7 +61,9 @@ def main() -> int:
     counter = config / f"calls_{role}.txt"
     number = int(counter.read_text(encoding="utf-8")) + 1 if counter.exists() else 1
     counter.write_text(str(number), encoding="utf-8")
-    script = json.loads((config / ("script.json" if role == "worker" else "mentor_script.json")).read_text(encoding="utf-8"))
+    script = json.loads(
+        (config / ("script.json" if role == "worker" else "mentor_script.json")).read_text(encoding="utf-8")
+    )
     entry = script[min(number, len(script)) - 1]
     if "say" in entry:
         print(entry["say"])
