@@ -10,6 +10,7 @@ import os
 import platform
 import signal
 import time
+import traceback
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -117,7 +118,7 @@ class Daemon:
         if self._limits.cycles is not None:
             self._context.last_cycle = self._first_cycle + self._limits.cycles
         ledger.record("daemon_started", pid=os.getpid(), version=__version__, python=platform.python_version())
-        for notice in self._context.config.notices:
+        for notice in (*self._context.config.notices, *missing_missions(self._context.config)):
             ledger.record("notice", text=notice)
         self._cycle.recover()
 
@@ -132,7 +133,10 @@ class Daemon:
             self._keepers.reap()
             self._last_error = None
         except LoopError as error:
-            self._complain(error)
+            self._complain(f"{type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001 - the tick guard: a defect of ours must not end the night
+            self._complain(f"a defect in llm_loop: {type(error).__name__}: {error}", traceback.format_exc())
+        over |= self._farewell is not None and now_s >= self._farewell_by_s
         self._account(now_s)
         if now_s >= self._next_heartbeat_s or over:
             self._next_heartbeat_s = now_s + HEARTBEAT_S
@@ -164,7 +168,7 @@ class Daemon:
         planned = self._cycle.cancel_planning("the loop was stopped") if polite else True
         context.ledger.save()
         running = context.ledger.state.in_state(RunState.RUNNING)
-        return (planned and not running) or now_s >= self._farewell_by_s
+        return planned and not running
 
     def _end(self) -> str:
         assert self._farewell is not None
@@ -255,13 +259,12 @@ class Daemon:
 
     # ------------------------------------------------------------ what people see
 
-    def _complain(self, error: LoopError) -> None:
+    def _complain(self, text: str, trace: str | None = None) -> None:
         """Journal a failure of a tick once, however often it comes back in a row."""
-        text = f"{type(error).__name__}: {error}"
         if text != self._last_error:
             self._last_error = text
             with suppress(FileWriteError):
-                self._context.ledger.record("error", why=text)
+                self._context.ledger.record("error", why=text, trace=trace)
 
     def _account(self, began_s: float) -> None:
         spent = self._clock.monotonic() - began_s
@@ -316,6 +319,16 @@ class Daemon:
         on(signal.SIGTERM, Ending.INTERRUPT, "SIGTERM: log-off or shutdown")
         if (closed := processes.terminal_is_gone()) is not None:
             on(closed, Ending.LEAVE, "its window was closed")
+
+
+def missing_missions(config: Config) -> list[str]:
+    """Return a sentence for each role that has no mission file."""
+    roles = (("worker", config.worker_mission_file), ("mentor", config.mentor_mission_file))
+    return [
+        f"no mission file for the {role}: neither {mission} nor {config.mission_file} exists"
+        for role, mission in roles
+        if not mission.is_file() and not config.mission_file.is_file()
+    ]
 
 
 def _changed_keys(old: Config, new: Config) -> list[str]:

@@ -12,6 +12,7 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from llm_loop.system.processes import EndCause, Ending, HeldCommand, Keepers
 BUILTIN = "builtin"
 COMMAND = "command"
 MAX_ANSWER_BYTES = 2_000_000
+KEPT_CALLS = 40
 _GRACE_S = 1.0
 
 
@@ -63,6 +65,20 @@ class Calls:
             deadline_s=agent.deadline_s,
         )
         self._keepers.prepare(folder, held)
+
+    def forget_old(self, calls: Path) -> None:
+        """Remove the folders of all but the last 40 calls; what matters of them is in the journal.
+
+        Only plain files that lie directly in a call's folder are removed. Raises FileWriteError.
+        """
+        folders = [folder for folder in calls.iterdir() if folder.name.rpartition("-")[2].isdigit()]
+        folders.sort(key=lambda folder: int(folder.name.rpartition("-")[2]))
+        for folder in folders[:-KEPT_CALLS]:
+            for file in folder.iterdir():
+                if file.is_file() and not file.is_symlink():
+                    files.remove(file)
+            with suppress(OSError):
+                folder.rmdir()
 
     def start(self, folder: Path, tag: str) -> None:
         """Start a prepared call. Raises CommandError."""

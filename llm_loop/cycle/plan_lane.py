@@ -98,6 +98,7 @@ class PlanLane:
             observation = observe(role, plan, state, context.memory.rows(), context.memory.open_todos(), context.config)
             context.calls.prepare(context.agent(agent_name, role), folder, observation)
             context.calls.start(folder, call_id)
+            context.calls.forget_old(context.paths.calls)
         except (CommandError, ConfigError) as error:
             asked = context.ledger.state.plan
             assert asked is not None

@@ -83,7 +83,7 @@ def rows_of_metrics_json(path: Path) -> list[Row]:
     return [row for row in history if isinstance(row, dict)] if isinstance(history, list) else []
 
 
-def rows_of_file(path: Path, max_bytes: int = 20_000_000) -> list[Row]:
+def rows_of_file(path: Path, max_bytes: int = 4_000_000) -> list[Row]:
     """Return the rows on the lines of a file, the last ``max_bytes`` of it."""
     try:
         with path.open("rb") as stream:

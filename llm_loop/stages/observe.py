@@ -18,7 +18,8 @@ from llm_loop.memory.state import LoopState, Plan
 from llm_loop.system import files
 
 MAX_BOOTSTRAP_ATTEMPTS = 3
-HISTORY_ROWS = 2000
+LATEST_RUNS = 300
+BEST_RUNS = 50
 
 
 def observe(
@@ -35,7 +36,7 @@ def observe(
     call on; raises ConfigError when one of them does not parse.
     """
     space, base = read_search_space(config)
-    rows = list(history)[-HISTORY_ROWS:]
+    rows = shown_rows(list(history), config)
     bootstrap_wanted = config.force_bootstrap_if_idle and not state.bootstrap_successful
     asked_again = role is Role.MENTOR or plan.accepted is not None
     return Observation(
@@ -66,6 +67,15 @@ def observe(
         proposal=None if plan.accepted is None else plan.accepted["decision"],
         review_reasons=plan.review_reasons,
     )
+
+
+def shown_rows(rows: list[HistoryRow], config: Config) -> list[HistoryRow]:
+    """Return the latest 300 runs and the best 50 before them, oldest first: an observation stays bounded."""
+    older, latest = rows[:-LATEST_RUNS], rows[-LATEST_RUNS:]
+    ranked = [row for row in older if row.result is not None]
+    ranked.sort(key=lambda row: row.result.best_val_score if row.result is not None else 0.0, reverse=True)
+    best = {row.run_id for row in ranked[:BEST_RUNS]}
+    return [row for row in older if row.run_id in best] + latest
 
 
 def domain_of(config: Config) -> Domain:

@@ -36,7 +36,7 @@ class InstanceLock:
         except OSError as error:
             raise FileWriteError(self._path, "write", error) from error
         give_up = time.monotonic() + self._patience_s
-        while not platform.try_lock(descriptor):
+        while not self._try(descriptor):
             if time.monotonic() >= give_up:
                 os.close(descriptor)
                 raise WorkspaceBusyError(
@@ -47,6 +47,13 @@ class InstanceLock:
         os.write(descriptor, b"1")
         self._descriptor = descriptor
         return self
+
+    def _try(self, descriptor: int) -> bool:
+        try:
+            return platform.try_lock(descriptor)
+        except OSError as error:  # a file system without locks
+            os.close(descriptor)
+            raise FileWriteError(self._path, "lock", error) from error
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

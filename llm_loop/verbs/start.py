@@ -14,7 +14,7 @@ from llm_loop.agents.codex_login import is_logged_in
 from llm_loop.agents.search_space import parse_search_space
 from llm_loop.config import Config, load_config
 from llm_loop.contract.paths import WorkspacePaths
-from llm_loop.daemon import Daemon
+from llm_loop.daemon import Daemon, missing_missions
 from llm_loop.errors import CommandError, ConfigError, CorruptFileError
 from llm_loop.limits import Limits, parse_until
 from llm_loop.stages.gate import load_policy
@@ -110,9 +110,6 @@ def _check_places(config: Config) -> None:
             f"train_python_exe: {python} does not exist; make the training environment with "
             "`python scripts/bootstrap.py install`, or set train_python_exe in the configuration"
         )
-    for role, mission in (("worker", config.worker_mission_file), ("mentor", config.mentor_mission_file)):
-        if not mission.is_file() and not config.mission_file.is_file():
-            talk(f"note: no mission file for the {role}: neither {mission} nor {config.mission_file} exists")
 
 
 def _say_how_it_decides(config: Config, paths: WorkspacePaths) -> None:
@@ -122,7 +119,7 @@ def _say_how_it_decides(config: Config, paths: WorkspacePaths) -> None:
         talk("A Codex login was found. This version makes no Codex calls yet: the built-in planner decides.")
     else:
         talk("No Codex login: the built-in planner decides. To log in: llm-loop login")
-    for notice in config.notices:
+    for notice in (*config.notices, *missing_missions(config)):
         talk(f"note: {notice}")
 
 

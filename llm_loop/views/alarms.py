@@ -1,0 +1,48 @@
+"""What a person should know of: errors, refusals of files and settings, repairs, a short disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from llm_loop.views.untrusted import text_of, whole_of
+
+KINDS = frozenset(
+    {"error", "config_refused", "file_not_written", "launch_failed", "repaired", "history_damaged", "disk_short"}
+)
+_CHARACTERS = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """Hold one alarm of the journal: when, its event's kind, and one line of what it says."""
+
+    at_utc: str | None
+    kind: str
+    text: str
+
+
+def alarm_of(event: dict[str, Any]) -> Alarm | None:
+    """Return the alarm that an event is, or None. Raises nothing."""
+    if event.get("event") not in KINDS:
+        return None
+    kind = str(event["event"])
+    return Alarm(at_utc=text_of(event.get("ts_utc"), 40), kind=kind, text=_words(kind, event))
+
+
+def _words(kind: str, event: dict[str, Any]) -> str:
+    why = text_of(event.get("why"), _CHARACTERS) or "no reason given"
+    match kind:
+        case "config_refused":
+            return f"the configuration is refused, the last good one stays: {why}"
+        case "launch_failed":
+            return f"{text_of(event.get('run_id'), 40)} could not be launched, tried again in 10 s: {why}"
+        case "repaired":
+            aside = text_of(event.get("set_aside"), _CHARACTERS)
+            what = text_of(event.get("what"), _CHARACTERS) or "something was repaired"
+            return f"repaired: {what}" + (f"; set aside as {aside}" if aside else "")
+        case "disk_short":
+            free, wanted = whole_of(event.get("free_mb")), whole_of(event.get("wanted_mb"))
+            return f"only {free} MB of disk are free, {wanted} MB are wanted: nothing new is launched"
+        case _:
+            return why

@@ -1,0 +1,167 @@
+"""Take snapshots of a workspace from its files alone: nothing is locked, nothing is written.
+
+The daemon may write at the same time, files may vanish, be torn or corrupt: what cannot be read is
+named in the snapshot's notes, and the rest is shown. A reader that is kept reads again only what has
+changed: the journal from where it was, the history whole when its size or time changed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from llm_loop.agents.codex_login import is_logged_in
+from llm_loop.config import Config, load_config
+from llm_loop.contract.paths import WorkspacePaths
+from llm_loop.memory.state import LoopState
+from llm_loop.system.clock import Clock, utc_text
+from llm_loop.system.instance_lock import is_held
+from llm_loop.views.alarms import Alarm, alarm_of
+from llm_loop.views.condition import DaemonStatus, Signs, judge
+from llm_loop.views.decisions import DecisionStatus, of_cycle_event, of_open_run
+from llm_loop.views.journal_tail import JournalTail
+from llm_loop.views.open_runs import read_state, runs_in_slots, runs_that_wait
+from llm_loop.views.ranking import Ranking, read_object
+from llm_loop.views.snapshot import FinishUp, Snapshot
+from llm_loop.views.untrusted import clean, dict_of, number_of, text_of
+from llm_loop.views.watched_file import WatchedFile
+
+DEFAULT_CONFIG = Path("config/daemon_config.json")
+_DECISIONS = 8
+_ALARMS = 5
+
+
+class SnapshotReader:
+    """Take snapshots of one workspace; ``environ`` may override configuration keys (LLM_LOOP_...)."""
+
+    def __init__(self, paths: WorkspacePaths, clock: Clock, environ: Mapping[str, str]) -> None:
+        self._paths, self._clock, self._environ = paths, clock, environ
+        self._heartbeat = WatchedFile(paths.heartbeat, read_object)
+        self._state = WatchedFile(paths.state, read_state)
+        self._finish_up = WatchedFile(paths.finish_up, read_object)
+        self._config: WatchedFile[Config] = WatchedFile(paths.root / DEFAULT_CONFIG, self._load_config)
+        self._ranking = Ranking(paths)
+        self._journal = JournalTail(paths.events)
+        self._cycles: deque[DecisionStatus] = deque(maxlen=_DECISIONS)
+        self._alarms: deque[Alarm] = deque(maxlen=_ALARMS)
+        self._last_word: dict[str, Any] | None = None
+
+    def config(self) -> Config | None:
+        """Return the workspace's configuration, None when it is missing or refused. Raises nothing."""
+        return self._config.look()
+
+    def take(self) -> Snapshot:
+        """Return the status now. Raises OSError where the workspace's folder may not be looked into."""
+        now = self._clock.utc_now()
+        lock_held = self._lock_held()  # before the heartbeat: who lets go of the lock has said so there
+        beat = dict_of(self._heartbeat.look())
+        self._follow_journal()
+        daemon = self._judge(lock_held, beat or None, now)
+        self._follow_config(daemon)
+        loop = self._state.look() or LoopState()
+        ranking = self._ranking
+        ranking.look(self.config())
+        return Snapshot(
+            workspace=str(self._paths.root),
+            taken_utc=utc_text(now),
+            daemon=daemon,
+            decides=self._who_decides(beat, daemon),
+            codex_login=is_logged_in(self._paths.codex_home),
+            runs=runs_in_slots(loop, beat, daemon, self._paths),
+            waiting=runs_that_wait(loop),
+            decisions=self._decisions(loop),
+            metric=ranking.metric,
+            direction=None if ranking.direction is None else ranking.direction.value,
+            best=ranking.best(beat),
+            leaderboard=ranking.board,
+            run_counts=_counts(ranking.states, loop),
+            idle_fraction=_idle(beat, loop),
+            finish_up=self._look_at_finish_up(),
+            paused=self._paths.pause.exists(),
+            alarms=tuple(self._alarms),
+            notes=self._notes(lock_held),
+        )
+
+    def _lock_held(self) -> bool | None:
+        try:
+            return is_held(self._paths.instance_lock)
+        except OSError:
+            return None
+
+    def _judge(self, lock_held: bool | None, beat: dict[str, Any] | None, now: datetime) -> DaemonStatus:
+        try:
+            taken_ns = self._paths.instance_lock.stat().st_mtime_ns
+        except OSError:
+            taken_ns = None
+        signs = Signs(
+            lock_held=lock_held,
+            lock_taken_ns=taken_ns,
+            beat=beat,
+            beat_changed_ns=self._heartbeat.changed_ns,
+            last_word=self._last_word,
+        )
+        return judge(signs, now)
+
+    def _follow_config(self, daemon: DaemonStatus) -> None:
+        """Look at the configuration that the daemon was started with."""
+        path = self._paths.root / (daemon.config_path or DEFAULT_CONFIG)
+        if path != self._config.path:
+            self._config = WatchedFile(path, self._load_config)
+
+    def _load_config(self, path: Path) -> Config:
+        return load_config(path, self._paths.root, self._environ)
+
+    def _who_decides(self, beat: dict[str, Any], daemon: DaemonStatus) -> str:
+        said = text_of(beat.get("worker"), 120) if daemon.lives else None
+        config = self.config()
+        if said is None and config is not None and config.worker_command is not None:
+            return clean(f"command: {config.worker_command}", 120)
+        return said or "built-in planner"
+
+    def _follow_journal(self) -> None:
+        events = self._journal.new_events()
+        if self._journal.restarted:
+            self._cycles.clear()
+            self._alarms.clear()
+        for event in events:
+            if event["event"] == "cycle":
+                self._cycles.append(of_cycle_event(event))
+            elif event["event"] in ("daemon_started", "daemon_ended"):
+                self._last_word = event
+            elif (alarm := alarm_of(event)) is not None:
+                self._alarms.append(alarm)
+
+    def _decisions(self, loop: LoopState) -> tuple[DecisionStatus, ...]:
+        """Return the closed cycles and those of open runs, in the order of their opening."""
+        closed = {cycle.cycle_trace_id for cycle in self._cycles}
+        still_open = [of_open_run(run) for run in loop.runs.values() if run.cycle_trace_id not in closed]
+        in_order = sorted([*self._cycles, *still_open], key=lambda one: one.cycle or 0)
+        return tuple(in_order[-_DECISIONS:])
+
+    def _look_at_finish_up(self) -> FinishUp:
+        value = self._finish_up.look()
+        present = self._finish_up.changed_ns is not None
+        return FinishUp(present=present, status=text_of(dict_of(value).get("status"), 60) if present else None)
+
+    def _notes(self, lock_held: bool | None) -> tuple[str, ...]:
+        watched = (self._heartbeat, self._state, self._finish_up, self._config)
+        problems = [file.problem for file in watched if file.problem is not None]
+        if lock_held is None:
+            problems.append(f"{self._paths.instance_lock} cannot be looked at: the heartbeat alone tells the condition")
+        return tuple(clean(problem, 400) for problem in (*problems, *self._ranking.notes))
+
+
+def _counts(ended: Mapping[str, int], loop: LoopState) -> dict[str, int]:
+    """Count each run once: an open run that has ended already is in the history too."""
+    counts = Counter(ended)
+    counts.update(run.state.value for run in loop.runs.values() if not run.state.is_final)
+    return dict(counts)
+
+
+def _idle(beat: Mapping[str, Any], loop: LoopState) -> float | None:
+    said = number_of(beat.get("idle_fraction"))
+    share = loop.slot_use.idle_fraction() if said is None else said
+    return None if share is None else round(min(1.0, max(0.0, share)), 4)

@@ -1,0 +1,126 @@
+"""The status of a workspace, computed once, as values: what every view shows."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from llm_loop.memory.leaderboard import Leaderboard
+from llm_loop.views.alarms import Alarm
+from llm_loop.views.condition import DaemonStatus
+from llm_loop.views.decisions import DecisionStatus, MentorWord
+from llm_loop.views.untrusted import plain
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStatus:
+    """Hold a run in a slot.
+
+    Epochs count from 1. ``value`` and ``best`` are the selection metric at the last epoch and at the
+    best one, ``curve`` its course (thinned out). ``age_s``, ``silent_s`` (since its last output) and
+    ``eta_s`` are seconds, known while the daemon lives. ``ended_unrecorded``: it has ended, and no
+    daemon has recorded it yet.
+    """
+
+    run_id: str
+    label: str
+    state: str
+    cycle: int
+    idea_category: str | None
+    attempt: int
+    pid: int | None
+    started_utc: str | None
+    run_dir: str
+    stdout_log: str
+    stderr_log: str
+    stop_reason: str | None
+    ended_unrecorded: bool
+    epoch: int | None
+    epochs: int | None
+    loss: float | None
+    value: float | None
+    best: float | None
+    curve: tuple[float, ...]
+    age_s: float | None
+    silent_s: float | None
+    eta_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingRun:
+    """Hold a run that waits for a slot: staged, queued, or interrupted until the next start."""
+
+    run_id: str
+    label: str
+    state: str
+    cycle: int
+    idea_category: str | None
+    proposer: str | None
+    builds_on: tuple[str, ...]
+    mentor: MentorWord | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BestRun:
+    """Hold the best value of the selection metric so far, and its run."""
+
+    run_id: str
+    label: str
+    metric: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishUp:
+    """Say whether a finish-up file lies in the workspace, and what its ``status`` says."""
+
+    present: bool
+    status: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Hold the status of one workspace at ``taken_utc``.
+
+    - ``daemon``: condition (running, not responding, stopped, dead, never started) and the heartbeat's words
+    - ``decides``: who decides, in words; ``codex_login``: whether a login was saved
+    - ``runs``, ``waiting``: runs in a slot, and those that wait for one
+    - ``decisions``: the last 8 cycles, oldest first, open ones among them
+    - ``metric``, ``direction``: the selection metric, and whether "min" or "max" is better; None while unknown
+    - ``best``, ``leaderboard``: the best run, and the first 5 places
+    - ``run_counts``: runs by state, ended and open
+    - ``idle_fraction``: the share of slot time in which nothing ran, 0..1, None before the first ending
+    - ``finish_up``: the finish-up file; ``paused``: whether the PAUSE flag lies there
+    - ``alarms``: the last 5 of the journal's last megabyte, oldest first
+    - ``notes``: what could not be read, one line each
+    """
+
+    workspace: str
+    taken_utc: str
+    daemon: DaemonStatus
+    decides: str
+    codex_login: bool
+    runs: tuple[RunStatus, ...]
+    waiting: tuple[WaitingRun, ...]
+    decisions: tuple[DecisionStatus, ...]
+    metric: str | None
+    direction: str | None
+    best: BestRun | None
+    leaderboard: Leaderboard | None
+    run_counts: dict[str, int]
+    idle_fraction: float | None
+    finish_up: FinishUp
+    paused: bool
+    alarms: tuple[Alarm, ...]
+    notes: tuple[str, ...]
+    schema_version: int = SCHEMA_VERSION
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the form of ``status --json``: the fields above by their names, fit for strict JSON.
+
+        Numbers that are not finite become null, characters that are not printable blanks.
+        """
+        value: dict[str, Any] = plain(asdict(self))
+        return {"schema_version": value.pop("schema_version"), **value}
