@@ -20,9 +20,9 @@ _ENDING = re.compile(r"\.(exe|cmd|bat|com)$")
 def split_statements(command: str, shell: str) -> tuple[Statement, ...]:
     """Split ``command`` at ``;``, ``&&``, ``||``, ``|``, ``&`` and line breaks outside quotes.
 
-    ``shell`` is one of bash, sh, dash, zsh, ksh, pwsh, powershell, cmd. ``{run_dir}`` is part of a
-    word in all of them. Raises CommandError when a quote, group or substitution is not closed, when
-    the text is nested too deeply, or when the shell is unknown.
+    ``shell`` is one of bash, sh, dash, zsh, ksh, pwsh, powershell, cmd. ``{run_dir}`` and
+    ``{workspace}`` are parts of words in all of them. Raises CommandError when a quote, group or
+    substitution is not closed, when the text is nested too deeply, or when the shell is unknown.
     """
     return _reader(command, shell).statements()
 

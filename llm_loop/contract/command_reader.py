@@ -14,7 +14,7 @@ from typing import ClassVar
 from llm_loop.contract.statements import Redirect, Statement, Word
 from llm_loop.errors import CommandError
 
-RUN_DIR = "{run_dir}"
+PLACEHOLDERS = ("{run_dir}", "{workspace}")  # what a launch replaces by a path
 _DEEPEST = 24
 _PLAIN = re.compile(r"[\w./:,=+%~\[\]*?!-]+")  # runs of characters that mean nothing to any of the shells
 PLAIN_QUOTED = re.compile(r"[\w\s./:;,=+%~\[\](){}|&<>*?!#-]+")
@@ -157,9 +157,9 @@ class Reader:
             taken = self._quoted(draft, parts)
             if taken is not None:
                 quoted, expands = True, expands or taken
-            elif self._starts(RUN_DIR):
-                parts.append(RUN_DIR)
-                self.at += len(RUN_DIR)
+            elif placeholder := self._starts(*PLACEHOLDERS):
+                parts.append(placeholder)
+                self.at += len(placeholder)
             elif self.text[self.at] in self.word_ends:
                 break
             else:

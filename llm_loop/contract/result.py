@@ -54,16 +54,15 @@ class Result:
     def from_json(cls, value: Any, subject: str = "result.json") -> Self:
         """Check ``value`` and build the result.
 
-        Raises ContractError, also when a number is not finite, ``best_val_score`` disagrees with
+        Raises ContractError, also when any number is not finite, ``best_val_score`` disagrees with
         value and direction, or the score claims to be recomputed (nobody recomputes one yet).
         """
         schemas.check("result", value, subject)
         fields = dict(value)
         fields["direction"] = Direction(fields["direction"])
-        broken = []
-        if not math.isfinite(fields["value"]):
-            broken.append(f"value: {fields['value']} is not finite")
-        elif not math.isclose(fields["best_val_score"], higher_is_better(fields["value"], fields["direction"])):
+        broken = _not_finite(value)
+        turned = higher_is_better(fields["value"], fields["direction"])
+        if not broken and not math.isclose(fields["best_val_score"], turned):
             broken.append("best_val_score: disagrees with value and direction")
         if fields["score_source"] != "self_reported":
             broken.append("score_source: a training can only report its own score (self_reported)")
@@ -82,7 +81,21 @@ class Result:
         return value
 
 
+def _not_finite(value: Any, where: str = "") -> list[str]:
+    """Return one line for each number that JSON cannot say or a float cannot hold."""
+    if isinstance(value, dict):
+        return [line for key, entry in value.items() for line in _not_finite(entry, f"{where}.{key}" if where else key)]
+    if isinstance(value, list):
+        return [line for index, entry in enumerate(value) for line in _not_finite(entry, f"{where}.{index}")]
+    if not isinstance(value, int | float):
+        return []
+    try:
+        return [] if math.isfinite(value) else [f"{where}: {value} is not finite"]
+    except OverflowError:
+        return [f"{where}: it has more digits than a number can hold"]
+
+
 def _broken_interval(interval: list[float]) -> list[str]:
-    if len(interval) != 2 or not all(map(math.isfinite, interval)) or interval[0] > interval[1]:
+    if len(interval) != 2 or not interval[0] <= interval[1]:
         return ["interval: two finite numbers, low first, are wanted"]
     return []

@@ -10,6 +10,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
+from referencing import Registry, Resource
 
 from llm_loop.errors import ContractError
 
@@ -24,7 +25,14 @@ def load_schema(name: str) -> dict[str, Any]:
 
 @cache
 def _validator(name: str) -> Draft202012Validator:
-    return Draft202012Validator(load_schema(name))
+    return Draft202012Validator(load_schema(name), registry=_neighbours())
+
+
+@cache
+def _neighbours() -> Registry[Any]:
+    """Return what a ``$ref`` to another schema of this folder finds; nothing is ever fetched."""
+    named = ((f"{name}.schema.json", Resource.from_contents(load_schema(name))) for name in ("decision", "result"))
+    return Registry[Any]().with_resources(named)
 
 
 def violations(name: str, value: Any) -> list[str]:

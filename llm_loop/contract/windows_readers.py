@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llm_loop.contract.command_reader import PLAIN_QUOTED, RUN_DIR, Draft, Reader
+from llm_loop.contract.command_reader import PLACEHOLDERS, PLAIN_QUOTED, Draft, Reader
 from llm_loop.contract.statements import Word
 from llm_loop.errors import CommandError
 
@@ -89,7 +89,7 @@ class PowerShellReader(Reader):
 
     def _opens_group(self, draft: Draft) -> bool:
         opener = self.text[self.at]
-        if opener not in "({" or self._starts(RUN_DIR):
+        if opener not in "({" or self._starts(*PLACEHOLDERS):
             return False
         closer = ")" if opener == "(" else "}"
         self._nested(draft, opener, closer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from llm_loop.contract.paths import WorkspacePaths
@@ -20,9 +21,9 @@ Projector = Callable[[Event, LoopState], None]
 class Ledger:
     """Hold journal and state of one workspace.
 
-    ``projector`` is called with each event and the state behind it; it must change nothing when it is
-    called again with the same event. A file that it cannot write is tried again at later saves, oldest
-    event first, and the journal says so once.
+    ``projector`` is called with each event and the state as it is by then; it must change nothing when
+    it is called again with the same event. A file that it cannot write is tried again at later saves,
+    oldest event first, and the journal says so once.
     """
 
     def __init__(self, paths: WorkspacePaths, clock: Clock, projector: Projector) -> None:
@@ -56,12 +57,28 @@ class Ledger:
             try:
                 self._projector(self._waiting[0], self.state)
             except FileWriteError as error:
-                if not self._complained:
-                    self._complained = True
-                    self._waiting.append(self.journal.append("file_not_written", path=str(error.path), why=str(error)))
+                self._complain(error)
                 return
             self._complained = False
             self._waiting.pop(0)
+
+    def _complain(self, error: FileWriteError) -> None:
+        """Journal once what cannot be written; where the journal cannot either, a later save says it."""
+        if self._complained:
+            return
+        with suppress(FileWriteError):
+            event = self.journal.append("file_not_written", path=str(error.path), why=str(error))
+            self._complained = True
+            self.state = states.apply(self.state, event)
+            self._waiting.append(event)
+
+    def _fold(self, event: Event) -> LoopState:
+        """Return the state after a journaled event. Raises CorruptFileError when it does not fit what stands before."""
+        try:
+            return states.apply(self.state, event)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            why = f"event {event['seq']} does not fit what stands before it ({type(error).__name__}: {error})"
+            raise CorruptFileError(self._paths.events, f"{why}; move the file away to start anew") from error
 
     def _load(self) -> LoopState:
         """Return the state that the journal's end stands for, from the snapshot where it is good."""
@@ -78,12 +95,10 @@ class Ledger:
         if self.journal.repaired is not None:
             notes.append({"what": "the journal's last line was torn", "set_aside": str(self.journal.repaired)})
         start = state or LoopState()
-        behind = self.journal.after(start.seq)
-        folded = start
-        for event in behind:
-            folded = states.apply(folded, event)
+        self.state = start
+        for event in self.journal.after(start.seq):
+            self.state = self._fold(event)
             self._waiting.append(event)
-        self.state = folded
         self._project()
         for note in notes:
             self.record("repaired", **note)

@@ -122,7 +122,7 @@ def _lines_backwards(path: Path) -> Iterator[bytes]:
 
 
 def _end_of_last_whole_line(stream: Any, end: int) -> int:
-    """Return the offset behind the last line break; a last line must also be JSON to be whole."""
+    """Return the offset behind the last line break: what stands after it was torn."""
     position = end
     while position > 0:
         step = min(_BLOCK_BYTES, position)

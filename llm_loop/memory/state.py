@@ -134,7 +134,7 @@ def load(path: Path) -> LoopState | None:
         return LoopState.from_json(value["loop"])
     except FileNotFoundError:
         return None
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CorruptFileError(path, f"not a state of this version ({type(error).__name__}: {error})") from error
 
 

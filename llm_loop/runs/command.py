@@ -8,18 +8,30 @@ by paths, quoted for the place where they stand; nothing else of the command is 
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from llm_loop.errors import CommandError
+from llm_loop.runs.quoting import POSIX, POWERSHELL, contexts, fill_plain, fill_quoted, hide_tokens, show_tokens
 
 _POSIX_SHELLS = ("bash", "sh")
-_BARE_SPECIAL = {"posix": set("$`*?[]~{}!#;&|<>()\n\r=%\\"), "powershell": set("$`*?[]{}@#;&|<>(),\n\r%")}
-_DOUBLE_SPECIAL = {"posix": set("$`\\!"), "powershell": set("$`")}
-_WORD_ENDS = set(" \t\r\n;|&<>()'\"")
+_BARE_SPECIAL = {POSIX: set("$`*?[]~{}!#;&|<>()\n\r=%\\"), POWERSHELL: set("$`*?[]{}@#;&|<>(),\n\r%")}
+_DOUBLE_SPECIAL = {POSIX: set("$`\\!"), POWERSHELL: set("$`")}
+# Words that only the shell itself understands; a command that begins with one needs it.
+_BUILTINS = {
+    POSIX: set(
+        "! . [[ alias builtin cd command declare eval exec exit export for function if case let local pushd read "
+        "return select set shift shopt source time trap type ulimit umask unalias unset until wait while".split()
+    ),
+    POWERSHELL: set(
+        ". cat cd clear copy cp dir echo exit foreach for function if ls mkdir move mv param popd pushd pwd return rm "
+        "sleep switch throw trap try type using while write".split()
+    ),
+}
+_CMDLET = re.compile(r"[A-Z][a-z]+-[A-Z]\w+$")
 
 POWERSHELL_WRAPPER = """\
 param([Parameter(Mandatory)][string]$CommandFile)
@@ -63,8 +75,8 @@ def start_form(command: str, shell: str, folder: Path, tokens: Mapping[str, str]
     """
     words = direct_words(command, shell)
     if words is not None:
-        return StartForm(argv=tuple(_put_plain(word, tokens) for word in words), files={})
-    text = _put_quoted(command, shell, tokens)
+        return StartForm(argv=tuple(fill_plain(word, tokens) for word in words), files={})
+    text = fill_quoted(command, _kind(shell), tokens)
     if shell in _POSIX_SHELLS:
         options = "set -eo pipefail" if shell == "bash" else "set -e"
         return StartForm(argv=(shell, str(folder / "command.sh")), files={"command.sh": f"{options}\n{text}\n"})
@@ -81,14 +93,15 @@ def direct_words(command: str, shell: str) -> list[str] | None:
     quote.
     """
     kind = _kind(shell)
-    text = _hide_tokens(command.strip())
+    text = hide_tokens(command.strip())
     words: list[str] = []
     word: str | None = None
     closed_at = -2
-    for position, (char, context) in enumerate(zip(text, _contexts(text, kind), strict=True)):
+    for position, (char, context) in enumerate(zip(text, contexts(text, kind), strict=True)):
         special = char in (_BARE_SPECIAL if context == "bare" else _DOUBLE_SPECIAL)[kind] and context != "single"
+        special = special or context in ("comment", "here", "raw")
         if context in ("open", "close"):
-            doubled = kind == "powershell" and context == "open" and position == closed_at + 1
+            doubled = kind == POWERSHELL and context == "open" and position == closed_at + 1
             word = (word or "") + (char if doubled else "")
             closed_at = position if context == "close" else closed_at
         elif context == "bare" and char in " \t":
@@ -101,95 +114,16 @@ def direct_words(command: str, shell: str) -> list[str] | None:
             word = (word or "") + char
     if word is not None:
         words.append(word)
-    return [_show_tokens(entry) for entry in words] or None
+    if not words or _is_builtin(words[0], kind):
+        return None
+    return [show_tokens(entry) for entry in words]
 
 
 def _kind(shell: str) -> str:
-    return "posix" if shell in _POSIX_SHELLS else "powershell"
+    return POSIX if shell in _POSIX_SHELLS else POWERSHELL
 
 
-def _contexts(text: str, kind: str) -> list[str]:
-    """Return the context of each character: bare, single, double, or open and close for the marks.
-
-    Raises CommandError on an open quote.
-    """
-    contexts, quote, skip = [], "", False
-    escape = "\\" if kind == "posix" else "`"
-    for char in text:
-        context = {"": "bare", "'": "single", '"': "double"}[quote]
-        if skip:
-            skip = False
-        elif char == escape and quote != "'":
-            skip = True
-        elif char in "'\"" and not quote:
-            quote, context = char, "open"
-        elif char == quote:
-            quote, context = "", "close"
-        contexts.append(context)
-    if quote:
-        raise CommandError(f"the command has an open {quote} quote")
-    return contexts
-
-
-_HIDDEN = {"{run_dir}": "\ue000", "{workspace}": "\ue001"}
-
-
-def _hide_tokens(text: str) -> str:
-    for token, mark in _HIDDEN.items():
-        text = text.replace(token, mark)
-    return text
-
-
-def _show_tokens(text: str) -> str:
-    for token, mark in _HIDDEN.items():
-        text = text.replace(mark, token)
-    return text
-
-
-def _put_plain(word: str, tokens: Mapping[str, str]) -> str:
-    for name, path in tokens.items():
-        word = word.replace("{" + name + "}", path)
-    return word
-
-
-def _put_quoted(command: str, shell: str, tokens: Mapping[str, str]) -> str:
-    """Replace the tokens of a shell text, each quoted for the place where it stands."""
-    kind = _kind(shell)
-    hidden = _hide_tokens(command)
-    pieces: list[str] = []
-    position = 0
-    raw = _contexts(hidden, kind)
-    while position < len(hidden):
-        char, context = hidden[position], raw[position]
-        if context == "bare" and char not in _WORD_ENDS:
-            end = position
-            while end < len(hidden) and raw[end] == "bare" and hidden[end] not in _WORD_ENDS:
-                end += 1
-            word = hidden[position:end]
-            pieces.append(_quote(_filled(word, tokens), kind) if _has_token(word) else word)
-            position = end
-            continue
-        pieces.append(_escaped(_filled(char, tokens), context, kind) if _has_token(char) else char)
-        position += 1
-    return "".join(pieces)
-
-
-def _has_token(text: str) -> bool:
-    return any(mark in text for mark in _HIDDEN.values())
-
-
-def _filled(text: str, tokens: Mapping[str, str]) -> str:
-    return _put_plain(_show_tokens(text), tokens)
-
-
-def _quote(text: str, kind: str) -> str:
-    inner = text.replace("'", "'\\''") if kind == "posix" else text.replace("'", "''")
-    return f"'{inner}'"
-
-
-def _escaped(text: str, context: str, kind: str) -> str:
-    """Escape a path for the inside of quotes."""
-    if context == "single":
-        return _quote(text, kind)[1:-1]
-    escape = "\\" if kind == "posix" else "`"
-    return "".join(escape + char if char in '"$`' or (char == "\\" and kind == "posix") else char for char in text)
+def _is_builtin(word: str, kind: str) -> bool:
+    if kind == POSIX:
+        return word in _BUILTINS[POSIX]
+    return word.lower() in _BUILTINS[POWERSHELL] or _CMDLET.match(word) is not None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from llm_loop.runs import command as commands
 from llm_loop.system import files, processes
-from llm_loop.system.processes import Ending, HeldCommand, Keepers
+from llm_loop.system.processes import EndCause, Ending, HeldCommand, Keepers
 
 STOP_FILE = "STOP"
 
@@ -49,7 +49,7 @@ class LocalEngine:
         """
         tokens = {"run_dir": str(launch.folder), "workspace": str(launch.workspace)}
         form = commands.start_form(launch.command, launch.shell, launch.folder, tokens)
-        program = processes.resolve_program(form.argv[0], launch.environment["PATH"])
+        program = processes.resolve_program(form.argv[0], launch.environment["PATH"], launch.cwd)
         for name, text in {**launch.files, **form.files}.items():
             files.replace_text(launch.folder / name, text, durable=False)
         launch.stdout.parent.mkdir(parents=True, exist_ok=True)
@@ -61,6 +61,7 @@ class LocalEngine:
             stop_file=launch.folder / STOP_FILE,
             grace_s=launch.grace_s,
             deadline_s=launch.deadline_s,
+            tag=launch.environment.get("LLM_LOOP_RUN"),
         )
         self._keepers.prepare(launch.folder, held)
 
@@ -75,7 +76,7 @@ class LocalEngine:
     def recover(self, folder: Path, tag: str) -> Ending | None:
         """After a restart: return how the attempt ended, or None when its keeper lives and is adopted."""
         ending = processes.recover(folder)
-        if ending is not None and ending.cause is processes.EndCause.LOST:
+        if ending is not None and ending.cause in (EndCause.LOST, EndCause.VOID):
             processes.sweep(tag)
         return ending
 

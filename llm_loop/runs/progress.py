@@ -12,6 +12,7 @@ import ast
 import json
 import math
 import re
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ def rows_of_metrics_json(path: Path) -> list[Row]:
         if path.stat().st_size > MAX_METRICS_JSON_BYTES:
             return []
         value = json.loads(path.read_text(encoding="utf-8-sig", errors="replace"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return []
     history = value.get("history") if isinstance(value, dict) else None
     return [row for row in history if isinstance(row, dict)] if isinstance(history, list) else []
@@ -95,9 +96,13 @@ def rows_of_file(path: Path, max_bytes: int = 4_000_000) -> list[Row]:
 
 def finite(value: Any) -> float | None:
     """Return a finite number as float, else None."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an integer of more than 308 digits
+        return None
+    return number if math.isfinite(number) else None
 
 
 def best_row(rows: Iterable[Row], metric: str, direction: str) -> Row | None:
@@ -112,9 +117,11 @@ def best_row(rows: Iterable[Row], metric: str, direction: str) -> Row | None:
 def _parse(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     try:
-        return ast.literal_eval(_NOT_FINITE.sub("None", text))
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd escapes in what others print
+            return ast.literal_eval(_NOT_FINITE.sub("None", text))
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None

@@ -10,7 +10,6 @@ get past it can, and a run has the rights of its user.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 
 from llm_loop.contract.command_policy import CommandPolicy, load_policy
@@ -18,7 +17,7 @@ from llm_loop.contract.decision import Action, Decision
 from llm_loop.stages.gate_rules.calls import Move
 from llm_loop.stages.gate_rules.fields import LONGEST_COMMAND, has_control_character, judge_fields
 from llm_loop.stages.gate_rules.forbidden import judge_forbidden
-from llm_loop.stages.gate_rules.places import Places, inside
+from llm_loop.stages.gate_rules.places import Places
 from llm_loop.stages.gate_rules.programs import ProgramRules
 from llm_loop.stages.gate_rules.run_files import LARGEST_BYTES, MOST_FILES, judge_run_files
 from llm_loop.stages.gate_rules.sealed import SealedCheck
@@ -84,11 +83,7 @@ def _working_folder(decision: Decision, places: Places) -> str | None:
     if not (decision.working_folder or "").strip():
         return None
     path = places.resolve(decision.working_folder or "", places.repository)
-    return path if path is not None and _is_context(path, places) else None
-
-
-def _is_context(path: str, places: Places) -> bool:
-    return inside(path, places.repository) and os.path.isdir(path)
+    return path if path is not None and places.is_context(path) else None
 
 
 def _repository_context(
@@ -106,7 +101,7 @@ def _repository_context(
             message="the command does not say in which folder of the training repository it runs",
             fix='set working_folder ("." is the repository itself), or begin with cd or Set-Location -LiteralPath',
         )
-    elif not any(move.path is not None and _is_context(move.path, places) and not move.has_wildcards for move in moves):
+    elif not any(move.path is not None and places.is_context(move.path) and not move.has_wildcards for move in moves):
         hint = " (use -LiteralPath: [ ] * ? are wildcards in PowerShell)" if moves[0].has_wildcards else ""
         yield _missing(f"{moves[0].target[:80]!r}", hint)
 

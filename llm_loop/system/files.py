@@ -43,6 +43,8 @@ def read_json(path: Path) -> Any:
         return json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise CorruptFileError(path, f"not JSON (line {error.lineno}: {error.msg})") from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, or nested too deeply
+        raise CorruptFileError(path, f"not JSON that can be read ({error})") from error
 
 
 def json_text(value: Any, *, indent: int | None = None) -> str:
@@ -82,18 +84,22 @@ def replace_json(path: Path, value: Any, *, durable: bool = True) -> None:
 def append_line(path: Path, line: str, *, durable: bool = True) -> None:
     """Append a line, or several, in one write. Raises FileWriteError; then nothing was added.
 
-    A nearly full disk may take a part only: that part is cut off again.
+    A nearly full disk may take a part only: that part is cut off again, as is a line that could not
+    be made durable.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         data = f"{line}\n".encode("utf-8", "backslashreplace")
         with path.open("ab", buffering=0) as stream:
             before = stream.seek(0, os.SEEK_END)
-            if stream.write(data) != len(data):
+            try:
+                if stream.write(data) != len(data):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                if durable:
+                    os.fsync(stream.fileno())
+            except OSError:
                 stream.truncate(before)
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            if durable:
-                os.fsync(stream.fileno())
+                raise
     except OSError as error:
         raise FileWriteError(path, "append to", error) from error
 

@@ -42,6 +42,8 @@ def main(folder: str) -> int:
     os.write(lock, b"1")
     if _exists(folder, "void.json") or _exists(folder, "exit.json"):
         return 3
+    terminations: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: terminations.append(number))
     ending: dict[str, Any] = {"schema_version": 1, "exit_code": None, "cause": "keeper_error", "detail": None}
     ending |= {"started_utc": _utc(), "cpu_s": None, "peak_memory_bytes": None}
     began = time.monotonic()
@@ -50,7 +52,7 @@ def main(folder: str) -> int:
         _reserve(folder)
         spec = _read(folder, "spec.json")
         tree = platform.ProcessTree()
-        _hold(folder, spec, tree, platform, ending)
+        _hold(folder, spec, tree, platform, ending, terminations)
     except Exception as error:  # noqa: BLE001 - the keeper's wall: an ending is written whatever happens
         ending["detail"] = f"{type(error).__name__}: {error}"[:500]
     if tree is not None:
@@ -63,8 +65,13 @@ def main(folder: str) -> int:
     return 0
 
 
-def _hold(folder: str, spec: dict[str, Any], tree: Any, platform: Any, ending: dict[str, Any]) -> None:
+def _hold(
+    folder: str, spec: dict[str, Any], tree: Any, platform: Any, ending: dict[str, Any], terminations: list[int]
+) -> None:
     """Start the command, wait for it, and fill in exit code and cause."""
+    if os.path.exists(spec["stop_file"]):  # noqa: PTH110
+        ending |= {"cause": "stopped", "detail": "asked to stop before it started"}
+        return
     stdin = open(spec["stdin"] or os.devnull, "rb")  # noqa: SIM115, PTH123 - open for the keeper's life
     stdout = open(spec["stdout"], "ab", buffering=0)  # noqa: SIM115, PTH123
     stderr = open(spec["stderr"], "ab", buffering=0)  # noqa: SIM115, PTH123
@@ -76,7 +83,7 @@ def _hold(folder: str, spec: dict[str, Any], tree: Any, platform: Any, ending: d
     identity = {"pid": pid, "identity": platform.process_identity(pid)}
     keeper = {"keeper_pid": os.getpid(), "keeper_identity": platform.process_identity(os.getpid())}
     _write_if_possible(folder, "started.json", {**identity, **keeper, "started_utc": _utc()})
-    cause = _wait(spec, tree)
+    cause = _wait(spec, tree, terminations)
     ending["ended"] = time.monotonic()
     tree.end_all()
     ending |= {"cause": cause, "exit_code": tree.exit_code()}
@@ -84,13 +91,11 @@ def _hold(folder: str, spec: dict[str, Any], tree: Any, platform: Any, ending: d
         ending |= {"cause": "signalled", "detail": f"signal {-ending['exit_code']}"}
 
 
-def _wait(spec: dict[str, Any], tree: Any) -> str:
+def _wait(spec: dict[str, Any], tree: Any, terminations: list[int]) -> str:
     """Wait until the command ends by itself, is asked to stop, or reaches its deadline; return the cause."""
-    signals: list[int] = []
-    signal.signal(signal.SIGTERM, lambda number, frame: signals.append(number))
     deadline = None if spec["deadline_s"] is None else time.monotonic() + spec["deadline_s"]
     while not tree.wait(_LOOK_S):
-        cause = _reason_to_stop(spec, deadline, signals)
+        cause = _reason_to_stop(spec, deadline, terminations)
         if cause is None:
             continue
         if cause != "stopped":
@@ -100,13 +105,25 @@ def _wait(spec: dict[str, Any], tree: Any) -> str:
         while time.monotonic() < patience_ends and not tree.wait(0.05):
             pass
         return cause
-    return "stopped" if os.path.exists(spec["stop_file"]) else "exited"  # noqa: PTH110
-
-
-def _reason_to_stop(spec: dict[str, Any], deadline: float | None, signals: list[int]) -> str | None:
     if os.path.exists(spec["stop_file"]):  # noqa: PTH110
         return "stopped"
-    if signals:  # the machine shuts down
+    return "interrupted" if _shut_down(tree.exit_code(), terminations) else "exited"
+
+
+def _shut_down(exit_code: int, terminations: list[int]) -> bool:
+    """Tell whether the command fell to a SIGTERM that the keeper got too: a machine that shuts down sends it to all."""
+    if exit_code != -signal.SIGTERM:
+        return False
+    patience_ends = time.monotonic() + _LOOK_S
+    while not terminations and time.monotonic() < patience_ends:
+        time.sleep(0.01)
+    return bool(terminations)
+
+
+def _reason_to_stop(spec: dict[str, Any], deadline: float | None, terminations: list[int]) -> str | None:
+    if os.path.exists(spec["stop_file"]):  # noqa: PTH110
+        return "stopped"
+    if terminations:  # the machine shuts down
         return "interrupted"
     return "deadline" if deadline is not None and time.monotonic() >= deadline else None
 
@@ -120,7 +137,7 @@ def _reserve(folder: str) -> None:
 
 def _write_ending(folder: str, ending: dict[str, Any]) -> None:
     """Turn the reserve into exit.json; the bytes are there already, so a full disk does not matter."""
-    data = json.dumps(ending, ensure_ascii=True).encode()[: _RESERVE_BYTES - 1]
+    data = json.dumps(ending, ensure_ascii=False).encode("utf-8", "backslashreplace")[: _RESERVE_BYTES - 1]
     reserve = _in(folder, "exit.reserve")
     mode = "r+b" if os.path.exists(reserve) else "wb"  # noqa: PTH110
     with open(reserve, mode) as stream:  # noqa: PTH123

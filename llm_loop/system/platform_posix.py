@@ -20,13 +20,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-assert sys.platform != "win32"  # noqa: S101 - also tells the type checker
+assert sys.platform != "win32"
 
 # struct flock of 64-bit Linux: type, whence, start, length, pid
 _FLOCK = "hhqqi4x"
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _TAG_VARIABLE = "LLM_LOOP_RUN"
+_SWEEP_S = 5.0
 
 
 # ---------------------------------------------------------------- locks
@@ -56,7 +57,7 @@ def try_lock(descriptor: int) -> bool:
 def is_locked(path: str | Path) -> bool:
     """Tell whether somebody holds the lock, without taking it; a missing file is not locked."""
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:
@@ -140,9 +141,7 @@ class ProcessTree:
         self._peak_bytes = 0
         self._sampled_at = -10.0
 
-    def start(
-        self, argv: Sequence[str], cwd: str, stdin: IO[bytes] | int, stdout: IO[bytes], stderr: IO[bytes]
-    ) -> int:
+    def start(self, argv: Sequence[str], cwd: str, stdin: IO[bytes] | int, stdout: IO[bytes], stderr: IO[bytes]) -> int:
         """Start the command and return its pid. Raises OSError."""
         keeper = os.getpid()
 
@@ -158,7 +157,7 @@ class ProcessTree:
             stdout=stdout,
             stderr=stderr,
             start_new_session=True,
-            preexec_fn=die_with_keeper,  # noqa: PLW1509 - the keeper has one thread
+            preexec_fn=die_with_keeper,
         )
         try:
             self._descriptor = os.pidfd_open(self._command.pid)
@@ -235,19 +234,21 @@ class ProcessTree:
 def sweep(tag: str) -> int:
     """Kill every process that carries ``LLM_LOOP_RUN=tag``, until two passes find none.
 
-    Needed after a keeper's death: what it held may have changed session and parent. Returns how
-    many were killed.
+    Needed after a keeper's death: what it held may have changed session and parent. Gives up after
+    5 s on what cannot be killed, such as a process stuck in a driver. Returns how many were killed.
     """
     needle = f"{_TAG_VARIABLE}={tag}".encode()
-    killed, clean_passes = 0, 0
-    while clean_passes < 2:
+    killed: set[int] = set()
+    clean_passes = 0
+    give_up = time.monotonic() + _SWEEP_S
+    while clean_passes < 2 and time.monotonic() < give_up:
         found = [pid for pid in _all_pids() if pid != os.getpid() and needle in _environment(pid)]
         for pid in found:
             _kill(pid)
-        killed += len(found)
+        killed.update(found)
         clean_passes = 0 if found else clean_passes + 1
         time.sleep(0.02)
-    return killed
+    return len(killed)
 
 
 def _all_pids() -> list[int]:

@@ -17,7 +17,7 @@ from ctypes import wintypes
 from pathlib import Path
 from typing import IO, Any
 
-assert sys.platform == "win32"  # noqa: S101 - also tells the type checker
+assert sys.platform == "win32"
 
 _DETACHED_PROCESS = 0x00000008
 _CREATE_NEW_PROCESS_GROUP = 0x00000200
@@ -34,11 +34,11 @@ _ES_SYSTEM_REQUIRED = 0x00000001
 
 
 class _IoCounters(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_ulonglong) for name in ("a", "b", "c", "d", "e", "f")]  # noqa: RUF012
+    _fields_ = [(name, ctypes.c_ulonglong) for name in ("a", "b", "c", "d", "e", "f")]
 
 
 class _BasicLimits(ctypes.Structure):
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         ("PerProcessUserTimeLimit", ctypes.c_longlong),
         ("PerJobUserTimeLimit", ctypes.c_longlong),
         ("LimitFlags", wintypes.DWORD),
@@ -52,7 +52,7 @@ class _BasicLimits(ctypes.Structure):
 
 
 class _ExtendedLimits(ctypes.Structure):
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         ("BasicLimitInformation", _BasicLimits),
         ("IoInfo", _IoCounters),
         ("ProcessMemoryLimit", ctypes.c_size_t),
@@ -63,7 +63,7 @@ class _ExtendedLimits(ctypes.Structure):
 
 
 class _Accounting(ctypes.Structure):
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         ("TotalUserTime", ctypes.c_longlong),
         ("TotalKernelTime", ctypes.c_longlong),
         ("ThisPeriodTotalUserTime", ctypes.c_longlong),
@@ -183,7 +183,8 @@ def start_detached(
     try:
         return start(_CREATE_BREAKAWAY_FROM_JOB), None
     except PermissionError:
-        return start(0), "could not break away from the job of the program that started the loop: it may take runs along"
+        why = "could not break away from the job of the program that started the loop: it may take runs along"
+        return start(0), why
 
 
 def start_in_window(argv: Sequence[str]) -> subprocess.Popen[bytes] | None:
@@ -223,9 +224,7 @@ class ProcessTree:
         )
         self._command: subprocess.Popen[bytes] | None = None
 
-    def start(
-        self, argv: Sequence[str], cwd: str, stdin: IO[bytes] | int, stdout: IO[bytes], stderr: IO[bytes]
-    ) -> int:
+    def start(self, argv: Sequence[str], cwd: str, stdin: IO[bytes] | int, stdout: IO[bytes], stderr: IO[bytes]) -> int:
         """Start the command suspended, put it into the job, let it go; return its pid. Raises OSError."""
         self._command = subprocess.Popen(
             argv,
@@ -270,9 +269,7 @@ class ProcessTree:
     def usage(self) -> tuple[float, int]:
         """Return the tree's CPU seconds and its peak memory in bytes."""
         accounting, limits = _Accounting(), _ExtendedLimits()
-        self._kernel.QueryInformationJobObject(
-            self._job, 1, ctypes.byref(accounting), ctypes.sizeof(accounting), None
-        )
+        self._kernel.QueryInformationJobObject(self._job, 1, ctypes.byref(accounting), ctypes.sizeof(accounting), None)
         self._kernel.QueryInformationJobObject(
             self._job, _JOB_EXTENDED_LIMITS, ctypes.byref(limits), ctypes.sizeof(limits), None
         )

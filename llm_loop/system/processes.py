@@ -28,6 +28,8 @@ else:
     from llm_loop.system import platform_posix as platform
 
 _KEEPER = Path(__file__).with_name("keeper.py")
+_PROBE_S = 1.0
+_STARTED = (("pid", int), ("keeper_pid", int), ("started_utc", str))
 
 
 class EndCause(StrEnum):
@@ -46,7 +48,10 @@ class EndCause(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldCommand:
-    """Hold what a keeper needs to know. ``argv[0]`` is absolute; times in seconds."""
+    """Hold what a keeper needs to know. ``argv[0]`` is absolute; times in seconds.
+
+    ``tag`` is the LLM_LOOP_RUN of the command's environment: by it, what outlives a killed keeper is found.
+    """
 
     argv: tuple[str, ...]
     cwd: Path
@@ -56,6 +61,7 @@ class HeldCommand:
     grace_s: float
     deadline_s: float | None = None
     stdin: Path | None = None
+    tag: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the form of ``spec.json``; the environment is not part of it."""
@@ -69,6 +75,7 @@ class HeldCommand:
             "stop_file": str(self.stop_file),
             "grace_s": self.grace_s,
             "deadline_s": self.deadline_s,
+            "tag": self.tag,
         }
 
 
@@ -88,17 +95,20 @@ class Ending:
     ended_monotonic_s: float | None = None
 
 
-def resolve_program(name: str, search_path: str) -> str:
+def resolve_program(name: str, search_path: str, cwd: Path | None = None) -> str:
     """Return the absolute path of a program on ``search_path``.
 
-    Raises CommandError when it is not there, or is a .cmd or .bat file: those run through a shell
-    that would read the arguments as commands.
+    A name with a folder part is sought from ``cwd``, where the command will run. Raises CommandError
+    when it is not there, or is a .cmd or .bat file: those run through a shell that would read the
+    arguments as commands.
     """
-    found = shutil.which(name, path=search_path)
+    has_folder = os.path.dirname(name) != ""  # noqa: PTH120 - pathlib drops the "./" that says so
+    found = shutil.which(str(cwd / name) if has_folder and cwd is not None else name, path=search_path)
     if found is None:
         raise CommandError(f"program {name!r} not found on the run's PATH")
     if Path(found).suffix.lower() in (".cmd", ".bat"):
-        raise CommandError(f"{found} is a batch file, which would read its arguments as commands: name the program it starts")
+        why = "a batch file, which would read its arguments as commands: name the program that it starts"
+        raise CommandError(f"{found} is {why}")
     return str(Path(found).absolute())
 
 
@@ -139,8 +149,10 @@ class Keepers:
         if own is not None:
             if own.poll() is None:
                 return None
-        elif now_s < self._next_probe.get(folder, 0.0) or platform.is_locked(folder / "keeper.lock"):
-            self._next_probe[folder] = max(self._next_probe.get(folder, 0.0), now_s + 1.0)
+        elif now_s < self._next_probe.get(folder, now_s):
+            return None
+        elif platform.is_locked(folder / "keeper.lock"):
+            self._next_probe[folder] = now_s + _PROBE_S
             return None
         self._forget(folder)
         return recover(folder)
@@ -148,24 +160,22 @@ class Keepers:
     def reap(self) -> None:
         """Collect keepers that have ended since (they write their ending before they go)."""
         for folder in [folder for folder, process in self._own.items() if process.poll() is not None]:
-            if read_ending(folder) is not None:
+            if read_ending(folder) is not None or (folder / "void.json").exists():
                 del self._own[folder]
 
     def _forget(self, folder: Path) -> None:
-        process = self._own.pop(folder, None)
+        """Look no more; a keeper that is still on its way out is left to ``reap``, nobody waits for it."""
         self._next_probe.pop(folder, None)
-        if process is not None:
-            try:
-                process.wait(2.0)
-            except subprocess.TimeoutExpired:
-                self._own[folder] = process
+        if (process := self._own.get(folder)) is not None and process.poll() is not None:
+            del self._own[folder]
 
 
 def recover(folder: Path) -> Ending | None:
     """Say what became of a command whose keeper may be gone; None: a keeper lives, adopt it.
 
     Takes the keeper's lock if it is free. Then the ending is read; without one, ``void.json`` is
-    written, and the command was ``lost`` (it had started) or is ``void`` (it never did).
+    written, what still carries the command's tag is ended, and the command was ``lost`` (it had
+    started) or is ``void`` (nothing shows that it did). Raises FileWriteError; then nothing is decided.
     """
     if not folder.is_dir():
         return Ending(cause=EndCause.VOID, detail="its folder is missing")
@@ -178,6 +188,8 @@ def recover(folder: Path) -> Ending | None:
         files.replace_json(folder / "void.json", {"schema_version": 1})
     finally:
         os.close(descriptor)
+    if (tag := _tag_of(folder)) is not None:
+        sweep(tag)
     if not (folder / "started.json").exists():
         return Ending(cause=EndCause.VOID, detail="it never started")
     return Ending(cause=EndCause.LOST, detail="its keeper is gone without an ending")
@@ -187,21 +199,32 @@ def read_ending(folder: Path) -> Ending | None:
     """Return the ending that a keeper wrote, or None."""
     try:
         value = files.read_json(folder / "exit.json")
-    except FileNotFoundError:
+        known = {name: value.get(name) for name in Ending.__slots__ if name != "cause"}
+        return Ending(cause=EndCause(value["cause"]), **known)
+    except (FileNotFoundError, PermissionError):  # Windows refuses a reader while the file is put in place
         return None
-    except (CorruptFileError, PermissionError):
-        return Ending(cause=EndCause.KEEPER_ERROR, detail="exit.json does not parse")
-    known = {name: value.get(name) for name in Ending.__slots__ if name != "cause"}
-    return Ending(cause=EndCause(value["cause"]), **known)
+    except (CorruptFileError, AttributeError, KeyError, TypeError, ValueError):
+        return Ending(cause=EndCause.KEEPER_ERROR, detail=f"{folder / 'exit.json'} is no ending")
 
 
 def read_started(folder: Path) -> dict[str, Any] | None:
     """Return pid and identity of a command and its keeper as the keeper wrote them, or None."""
     try:
-        value: dict[str, Any] = files.read_json(folder / "started.json")
-    except (FileNotFoundError, CorruptFileError):
+        value = files.read_json(folder / "started.json")
+    except (FileNotFoundError, PermissionError, CorruptFileError):
+        return None
+    if not isinstance(value, dict) or not all(isinstance(value.get(name), kind) for name, kind in _STARTED):
         return None
     return value
+
+
+def _tag_of(folder: Path) -> str | None:
+    try:
+        value = files.read_json(folder / "spec.json")
+    except (FileNotFoundError, PermissionError, CorruptFileError):
+        return None
+    tag = value.get("tag") if isinstance(value, dict) else None
+    return tag if isinstance(tag, str) and tag else None
 
 
 def sweep(tag: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -50,11 +50,13 @@ class Signs:
 class DaemonStatus:
     """Hold the daemon's condition and what its heartbeat says.
 
-    ``silent_s`` is how long ago it gave a sign of life, in seconds, while it holds the lock. ``ending``
-    while it ends what it has; ``reason`` is why it ends or ended; ``holds`` why nothing is launched.
+    ``lock_held`` is None where the lock cannot be looked at. ``silent_s`` is how long ago it gave a sign
+    of life, in seconds, while it holds the lock. ``ending`` while it ends what it has; ``reason`` is why
+    it ends or ended; ``holds`` why nothing is launched.
     """
 
     condition: Condition
+    lock_held: bool | None = None
     pid: int | None = None
     version: str | None = None
     phase: str | None = None
@@ -83,6 +85,10 @@ def judge(signs: Signs, now: datetime) -> DaemonStatus:
     Dead is only who holds no lock; a heartbeat older than 10 seconds under a held lock is "not
     responding". A lock newer than the heartbeat is a daemon that has just been started.
     """
+    return replace(_judged(signs, now), lock_held=signs.lock_held)
+
+
+def _judged(signs: Signs, now: datetime) -> DaemonStatus:
     beat = dict_of(signs.beat)
     said_stopped = beat.get("daemon_status") == "stopped"
     if signs.lock_held is False or (signs.lock_held is None and not _is_fresh(beat, now)):

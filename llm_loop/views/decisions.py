@@ -172,5 +172,6 @@ def _last_proposer(proposals: list[Any]) -> str | None:
 
 
 def _label_decided(proposals: list[Any]) -> str | None:
-    decisions = [dict_of(dict_of(one).get("decision")) for one in proposals]
-    return next((label for one in reversed(decisions) if (label := text_of(one.get("run_label"), LABEL_CHARACTERS))), None)
+    decisions = [dict_of(dict_of(one).get("decision")) for one in reversed(proposals)]
+    labels = [text_of(decision.get("run_label"), LABEL_CHARACTERS) for decision in decisions]
+    return next((label for label in labels if label is not None), None)

@@ -54,7 +54,8 @@ class WatchedFile(Generic[T]):
                 self.problem = f"{self.path}: cannot be read: {error.strerror or error}"
         except _NO_FIT as error:
             self._value, self._seen = None, seen
-            self.problem = str(error) if isinstance(error, LoopError) else f"{self.path}: {type(error).__name__}: {error}"
+            named = isinstance(error, LoopError)  # such an error names the file itself
+            self.problem = str(error) if named else f"{self.path}: {type(error).__name__}: {error}"
 
     def _forget(self, problem: str | None = None) -> None:
         self._value = self._seen = self.changed_ns = None

@@ -88,7 +88,9 @@ def main(mode: str, number: float) -> int:
         while not (folder / "STOP").exists():
             time.sleep(0.02)
     elif mode == "family":
-        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+        (folder / "family.tmp").write_text(str(child.pid), encoding="ascii")
+        os.replace(folder / "family.tmp", folder / "family.pid")
         until_stopped(folder, obey=False)
     elif mode == "binary":
         sys.stdout.buffer.write(bytes(range(256)) * 4096)

@@ -133,7 +133,7 @@ MORE_BAD = [
     ("bash", "python src/train.py --test", "sealed_test_access"),
     ("bash", "python src/train.py data.split=train+test", "sealed_test_access"),
     ("bash", "python src/train.py --splits val,test", "sealed_test_access"),
-    ("bash", "python - <<E\nimport sklearn.datasets\nsklearn.datasets.fetch_openml('mnist_784')\nE", "sealed_test_access"),
+    ("bash", "python - <<E\nimport sklearn.datasets as d\nd.fetch_openml('mnist_784')\nE", "sealed_test_access"),
     ("bash", "python -c 'exec(__import__(\"base64\").b64decode(\"cHJpbnQ=\"))'", "unreadable_command"),
     ("bash", "python -i src/train.py", "interactive_command"),
     ("bash", "python -m pdb src/train.py", "interactive_command"),
@@ -170,6 +170,9 @@ MORE_BAD = [
     ("bash", "git stash drop", "destructive_command"),
     ("bash", "git branch -D main", "destructive_command"),
     ("bash", "git filter-branch --all", "destructive_command"),
+    ("bash", "echo x > {workspace}/.llm_loop/state.json", "destructive_command"),
+    ("pwsh", "Set-Content -Path {workspace}\\.llm_loop\\state.json -Value x", "destructive_command"),
+    ("bash", "ls {workspace}/demo/../.llm_loop_sealed", "sealed_test_access"),
     ("pwsh", "Install-Module posh-git", "install_in_command"),
     ("bash", "python setup.py install", "install_in_command"),
     ("bash", "python -c 'import ensurepip; ensurepip.bootstrap()'", "install_in_command"),
@@ -191,6 +194,8 @@ def test_ways_around_are_seen(shell: str, command: str, code: str, context: Gate
 
 
 MORE_GOOD = [
+    ("pwsh", "python src/train.py --config {workspace}\\demo\\configs\\base.yaml"),
+    ("bash", "rm -rf {workspace}/demo/outputs/x && ls {workspace}/.llm_loop/runs"),
     ("bash", 'make train'),
     ("bash", './run.sh --fast'),
     ("bash", 'accelerate launch src/train.py'),
@@ -248,7 +253,7 @@ MORE_GOOD = [
     ("bash", "find outputs/x -type f -name '*.ckpt' -print0 | xargs -0 ls -l"),
     ("bash", 'set -x; cd src; python train.py'),
     ("bash", 'ulimit -n 4096; python src/train.py'),
-    ("bash", 'python - "$@" <<\'EOF\'\nimport torchvision.transforms as T\nt = T.Compose([T.ToTensor()])\nprint(t)\nEOF'),
+    ("bash", 'python - "$@" <<\'EOF\'\nimport torchvision.transforms as T\nprint(T.Compose([T.ToTensor()]))\nEOF'),
     ("pwsh", '$r = python src/train.py; $r | Out-File {run_dir}\\o.txt'),
     ("pwsh", 'try { python src/a.py } catch { throw }'),
     ("pwsh", 'foreach ($s in 1..3) { python src/train.py --seed $s }'),
@@ -333,7 +338,7 @@ def test_a_plain_wait_passes_and_empty_housekeeping_is_noted(context: GateContex
     assert verdict.to_json()["issues"] == ["housekeeping_empty"]
 
 
-@pytest.mark.parametrize("label", ["", "run", "Run-1", "test", "experiment_02", "untitled", "my test run 3", "007", "--"])
+@pytest.mark.parametrize("label", ["", "run", "Run-1", "test", "experiment_02", "my test run 3", "007", "--"])
 def test_generic_labels(label: str, context: GateContext) -> None:
     assert codes(run(run_label=label), context) == ["run_label_generic"]
 

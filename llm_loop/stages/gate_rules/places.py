@@ -1,8 +1,12 @@
 """Say where a path of a command leads, and in which area that place lies.
 
 A path is followed through variables, ``~``, ``..``, mixed slashes and links, from the folder in which
-the command stands at that point. ``{run_dir}`` stands for a folder that does not exist yet.
+the command stands at that point. ``{run_dir}`` stands for a folder that does not exist yet,
+``{workspace}`` for the workspace.
 """
+
+# Plain texts, not Path: thousands of words are looked at, and `..` must stay until it is followed.
+# ruff: noqa: PTH112, PTH114, PTH118, PTH119, PTH206
 
 from __future__ import annotations
 
@@ -63,7 +67,8 @@ class Places:
         text = text.strip().removeprefix("Microsoft.PowerShell.Core\\FileSystem::").replace("\\", "/")
         if not text or "\0" in text or "$" in text or "`" in text or len(text) > 4096:
             return None
-        text = text.replace("{run_dir}", self.run_dir.replace("\\", "/"))
+        for name, path in (("{run_dir}", self.run_dir), ("{workspace}", self.workspace)):
+            text = text.replace(name, path.replace("\\", "/"))
         if text == "~" or text.startswith("~/"):
             home = self.variables.get("HOME") or self.variables.get("USERPROFILE") or "/"
             text = home.replace("\\", "/") + text[1:]
@@ -85,6 +90,10 @@ class Places:
             return _case(os.path.realpath(path) if os.path.islink(path) else path)
         except (OSError, ValueError, UnicodeError):
             return _case(plain)
+
+    def is_context(self, path: str) -> bool:
+        """Say whether a resolved path is a folder that exists in the training repository."""
+        return inside(path, self.repository) and os.path.isdir(path)
 
     def is_sealed(self, path: str) -> bool:
         """Say whether a resolved path, wildcards included, leads into the sealed folder."""

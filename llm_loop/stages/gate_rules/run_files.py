@@ -14,10 +14,11 @@ MOST_FILES = 8
 LONGEST_NAME_BYTES = 120
 
 # What the keeper, the loop and a trainer write into the same folder.
-_OF_THE_LOOP = ("spec.json", "exit.json", "exit.reserve", "void.json", "keeper.lock", "keeper.log", "stop", "run.json")
-_OF_A_SHELL = ("command.sh", "command.ps1", "wrapper.ps1")
-_OF_A_TRAINER = ("result.json", "metrics.json", "metrics.jsonl", "resolved_config.yaml", "environment.json", "best_model.pt")
-TAKEN_NAMES = frozenset((*_OF_THE_LOOP, *_OF_A_SHELL, *_OF_A_TRAINER))
+TAKEN_NAMES = frozenset(
+    "spec.json started.json stdout.txt stderr.txt exit.json exit.reserve void.json keeper.lock keeper.log stop "
+    "run.json result.json metrics.json metrics.jsonl resolved_config.yaml environment.json best_model.pt "
+    "command.sh command.ps1 wrapper.ps1".split()
+)
 _RESERVED = re.compile(r"^(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])\s*(\.|$)")
 
 

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from llm_loop.contract.command_line import Redirect, Statement, Word, is_powershell, program_name, split_statements
 from llm_loop.contract.command_policy import CommandPolicy, Wrapper
@@ -23,6 +24,7 @@ from llm_loop.stages.gate_rules.verdict import GateIssue
 from llm_loop.stages.gate_rules.wrappers import found_commands, wrapped_command
 
 _DEEPEST = 30
+_MOST_STARTED = 150_000  # characters of commands inside commands, counted at each level
 _SCRIPT_SHELLS = {".sh": "bash", ".bash": "bash", ".ps1": "pwsh", ".psm1": "pwsh", ".bat": "cmd", ".cmd": "cmd"}
 
 
@@ -52,6 +54,7 @@ class Unfolder:
         self._left: list[str] = []
         self._variables: dict[str, str] = {}
         self._depth = 0
+        self._started = 0
         self._wrappers: dict[str, Wrapper | None] = {}
 
     def command(self, text: str, shell: str) -> None:
@@ -66,7 +69,7 @@ class Unfolder:
     def content(self, name: str, text: str) -> None:
         """Unfold a file that the run would read: scripts as commands, Python as code."""
         self.texts.append(Text(name=name, text=text, folder=self.folder))
-        ending = os.path.splitext(name.lower())[1]
+        ending = PurePath(name.lower()).suffix
         if ending == ".py":
             self._python(text)
         elif ending in _SCRIPT_SHELLS:
@@ -82,9 +85,9 @@ class Unfolder:
         """Go one level down; what changes its folder there changes nothing up here."""
         folder, left = self.folder, list(self._left)
         self._depth += 1
-        allowed = self._depth <= _DEEPEST
+        allowed = self._depth <= _DEEPEST and self._started <= _MOST_STARTED
         if not allowed:
-            self._unreadable("it is nested too deeply")
+            self._unreadable("it is nested too deeply or starts too much")
         yield allowed
         self._depth -= 1
         if not keeps_folder:
@@ -201,6 +204,7 @@ class Unfolder:
 
     def _starts_others(self, commands: Iterable[Sequence[str]], shell: str, feed: _Feed) -> None:
         for words in commands:
+            self._started += sum(map(len, words))
             with self._deeper() as allowed:
                 if allowed:
                     self._start(words[0], words[1:], shell, feed)

@@ -41,12 +41,14 @@ def found_commands(call: Call) -> list[list[str]]:
     words = call.arguments
     begin = next((index for index, word in enumerate(words) if word.startswith("-")), len(words))
     starts = words[: min(begin, _MOST_STARTING_FOLDERS)] or (".",)
-    commands = []
-    for index, word in enumerate(words):
-        if word in ("-exec", "-execdir", "-ok", "-okdir") and index + 1 < len(words):
+    commands: list[list[str]] = []
+    index = begin
+    while index < len(words):
+        if words[index] in ("-exec", "-execdir", "-ok", "-okdir"):
             end = next((place for place in range(index + 1, len(words)) if words[place] in (";", "+")), len(words))
             named = words[index + 1 : end]
-            commands += [[one.replace("{}", f"{start}/found") for one in named] for start in starts if named]
-            if len(commands) > 4 * _MOST_STARTING_FOLDERS:
-                break
+            found = [[one.replace("{}", f"{start}/found") for one in named] for start in starts if named]
+            commands += [one for one in found if one not in commands]
+            index = end
+        index += 1
     return commands

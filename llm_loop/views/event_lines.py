@@ -1,0 +1,116 @@
+"""One plain line for each event of the journal that people want to hear of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llm_loop.memory.journal import Event
+from llm_loop.views.alarms import alarm_of
+from llm_loop.views.decisions import LABEL_CHARACTERS, mentor_word, of_cycle_event, refusals_of
+from llm_loop.views.untrusted import dict_of, list_of, text_of, texts_of, whole_of
+from llm_loop.views.wording import gate_of, local_time, mentor_of, outcome_of
+
+_TEXT_CHARACTERS = 300
+
+
+class EventLines:
+    """Turn events into lines; remembers the labels of runs, which most events leave out."""
+
+    def __init__(self) -> None:
+        self._labels: dict[str, str] = {}
+        self._attempts: dict[str, int] = {}
+
+    def of(self, event: Event) -> list[str]:
+        """Return the lines of one event, each with its local time; [] for what nobody needs to hear of."""
+        tell = _TELL.get(event["event"])
+        alarm = alarm_of(event)
+        lines = tell(self, event) if tell is not None else []
+        lines += [] if alarm is None else [f"ALARM {alarm.text}"]
+        return [f"{local_time(event.get('ts_utc'))} {line}" for line in lines]
+
+    def staged(self, event: Event) -> list[str]:
+        """Tell who decided what, and what gate and mentor said."""
+        run = dict_of(event.get("run"))
+        record = dict_of(run.get("cycle_record"))
+        run_id, label = text_of(run.get("run_id"), 40) or "a run", text_of(run.get("label"), LABEL_CHARACTERS) or "?"
+        self._labels[run_id] = label
+        refused = len(refusals_of(list_of(record.get("proposals"))))
+        gate = "gate passed" + (f" ({refused} refused before)" if refused else "")
+        category = text_of(dict_of(run.get("decision")).get("idea_category"), 40)
+        mentor = mentor_of(mentor_word(record.get("review")))
+        return [f"{_cycle(event)} decided {label} ({category}) by {text_of(run.get('proposer'), 40)}: {gate}; {mentor}"]
+
+    def review(self, event: Event) -> list[str]:
+        """Tell the mentor's word, and what the gate said of its own decision."""
+        word = mentor_word(event.get("record"))
+        why = "" if word is None else word.critique or word.error or ""
+        lines = [f"{_cycle(event)} {mentor_of(word)}" + (f": {why}" if why else "")]
+        return lines + refused(event, dict_of(event.get("suggestion")))
+
+    def intended(self, event: Event) -> list[str]:
+        """Remember label and attempt; the start itself is told when it has happened."""
+        run_id = text_of(event.get("run_id"), 40) or "a run"
+        self._labels[run_id] = text_of(event.get("label"), LABEL_CHARACTERS) or "?"
+        self._attempts[run_id] = whole_of(dict_of(event.get("attempt")).get("number")) or 1
+        return []
+
+    def started(self, event: Event) -> list[str]:
+        """Tell the start of an attempt."""
+        attempt = self._attempts.get(str(event.get("run_id")))
+        return [f"{self.name(event)} started" + (f" (attempt {attempt})" if attempt is not None else "")]
+
+    def closed(self, event: Event) -> list[str]:
+        """Tell what a cycle came to."""
+        decision = of_cycle_event(event)
+        if decision.run_id is not None:
+            return [f"{decision.run_id} {decision.label} {outcome_of(decision)}"]
+        return [f"{_cycle(event)} {outcome_of(decision)}; {gate_of(decision)}; {mentor_of(decision.mentor)}"]
+
+    def name(self, event: Event) -> str:
+        """Return id and label of the event's run."""
+        run_id = text_of(event.get("run_id"), 40) or "a run"
+        return f"{run_id} {self._labels[run_id]}" if run_id in self._labels else run_id
+
+
+def refused(event: Event, record: dict[str, Any]) -> list[str]:
+    """Tell why a proposal was refused, and the mend; [] when it was not."""
+    label = text_of(dict_of(record.get("decision")).get("run_label"), LABEL_CHARACTERS)
+    whose = "the mentor's " if record.get("source") == "mentor_suggested" else ""
+    lines = []
+    for refusal in refusals_of([record]):
+        what = f"refused {whose}{label or 'decision'}" if refusal.by == "gate" else "unusable answer"
+        fix = f"; mend: {refusal.fix}" if refusal.fix else ""
+        lines.append(f"{_cycle(event)} {what} by {refusal.proposer}: {refusal.reason}{fix}")
+    return lines
+
+
+def _cycle(event: Event) -> str:
+    cycle = whole_of(event.get("cycle"))
+    return "C----" if cycle is None else f"C{cycle:04d}"
+
+
+def _said(event: Event, name: str) -> str:
+    return text_of(event.get(name), _TEXT_CHARACTERS) or "-"
+
+
+_TELL: dict[str, Callable[[EventLines, Event], list[str]]] = {
+    "daemon_started": lambda _, e: [f"loop started (pid {whole_of(e.get('pid'))}, llm_loop {_said(e, 'version')})"],
+    "daemon_ended": lambda _, e: [f"loop ended: {_said(e, 'reason')}"],
+    "proposal": lambda _, e: refused(e, dict_of(e.get("record"))),
+    "review": EventLines.review,
+    "run_staged": EventLines.staged,
+    "attempt_intended": EventLines.intended,
+    "attempt_started": EventLines.started,
+    "run_adopted": lambda tell, e: [f"{tell.name(e)} goes on, taken over from the loop before"],
+    "run_moved": lambda tell, e: [f"{tell.name(e)} {_said(e, 'state')}: {_said(e, 'why')}"],
+    "stop_requested": lambda tell, e: [f"{tell.name(e)} is asked to end: {_said(e, 'reason')}"],
+    "cycle": EventLines.closed,
+    "human_edit": lambda _, e: [f"a person changed {_said(e, 'path')}"],
+    "config_changed": lambda _, e: [f"configuration changed: {', '.join(texts_of(e.get('keys'))) or 'no value'}"],
+    "flag_consumed": lambda _, e: [f"flag {_said(e, 'flag')} seen"],
+    "paused": lambda _, e: ["paused: nothing new is launched"],
+    "resumed": lambda _, e: ["resumed"],
+    "notice": lambda _, e: [f"note: {_said(e, 'text')}"],
+    "disk_free_again": lambda _, e: [f"disk is free again ({whole_of(e.get('free_mb'))} MB)"],
+}

@@ -1,0 +1,272 @@
+"""The screen: a calm view of a snapshot, as lines for rich.
+
+Every line is cut to the width of the terminal, so nothing wraps and a redraw moves nothing. Texts of
+models and trainings reach rich as plain text, never as markup.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from pathlib import Path
+
+from rich.text import Text
+
+from llm_loop.views.condition import Condition
+from llm_loop.views.decisions import DecisionStatus
+from llm_loop.views.snapshot import RunStatus, Snapshot
+from llm_loop.views.untrusted import clean
+from llm_loop.views.wording import (
+    Glyphs,
+    bar,
+    better,
+    condition_of,
+    duration,
+    gate_of,
+    local_offset,
+    local_time,
+    mentor_of,
+    number,
+    outcome_of,
+    places_of,
+    planner_notice,
+    progress_of,
+    seconds_between,
+    sparkline,
+)
+
+_BAR_WIDTH = 20
+_CURVE_WIDTH = 24
+_LEAST_WIDTH = 20
+_NARROW = 60
+_SILENT_S = 60.0
+_CONDITION_STYLE = {
+    Condition.RUNNING: "green",
+    Condition.NOT_RESPONDING: "bold yellow",
+    Condition.STOPPED: "cyan",
+    Condition.DEAD: "bold red",
+    Condition.NEVER_STARTED: "dim",
+}
+
+
+def draw(snapshot: Snapshot, width: int, height: int | None, glyphs: Glyphs) -> list[Text]:
+    """Return the lines of the view, each at most ``width`` columns; fewer decisions where ``height`` is small."""
+    lines: list[Text] = []
+    for shown in (8, 5, 3, 2, 1, 0):
+        page = _Page(max(width, _LEAST_WIDTH), glyphs)
+        for section in (_header, _runs, _waiting, _decisions(shown), _leaderboard, _alarms):
+            section(page, snapshot)
+        lines = page.lines
+        if height is None or len(lines) <= height:
+            return lines
+    return lines[:height]
+
+
+class _Page:
+    """Collect lines that fit the width."""
+
+    def __init__(self, width: int, glyphs: Glyphs) -> None:
+        self.width, self.glyphs = width, glyphs
+        self.lines: list[Text] = []
+
+    def line(self, text: Text | str, style: str = "", indent: int = 0) -> None:
+        """Add one line, cut to the width."""
+        whole = Text(" " * indent).append_text(Text(text, style=style) if isinstance(text, str) else text)
+        self.lines.append(cut(whole, self.width, self.glyphs))
+
+    def heading(self, text: str, note: str = "") -> None:
+        """Add a blank line and a heading."""
+        self.lines.append(Text())
+        self.line(Text(text, style="bold").append(f"  {note}" if note else "", style="dim not bold"))
+
+    def paragraph(self, text: str, style: str = "", indent: int = 0, most: int = 2) -> None:
+        """Add a text in at most ``most`` lines, what is left over cut."""
+        room = max(1, self.width - indent)
+        rows = textwrap.wrap(text, room, break_long_words=True, break_on_hyphens=False)
+        if len(rows) > most:
+            rows = [*rows[: most - 1], " ".join(rows[most - 1 :])]
+        for row in rows:
+            self.line(row, style, indent)
+
+    def flow(self, pieces: Iterable[tuple[str, str] | None], indent: int = 0) -> None:
+        """Add (text, style) pieces in a row, two blanks between them, in as many lines as they need."""
+        row = Text(" " * indent)
+        for text, style in (piece for piece in pieces if piece is not None):
+            piece = Text(text, style=style)
+            begun = len(row) > indent
+            if begun and row.cell_len + 2 + piece.cell_len > self.width:
+                self.line(row)
+                row, begun = Text(" " * (indent + 2)), False
+            row.append("  " if begun else "").append_text(piece)
+        if row.plain.strip():
+            self.line(row)
+
+
+def cut(text: Text, width: int, glyphs: Glyphs) -> Text:
+    """Cut ``text`` itself to ``width`` columns, with dots at its end, and return it."""
+    text.no_wrap = True
+    if text.cell_len > width:
+        text.truncate(max(0, width - len(glyphs.dots)), overflow="crop")
+        text.append(glyphs.dots)
+    return text
+
+
+def _header(page: _Page, snapshot: Snapshot) -> None:
+    daemon = snapshot.daemon
+    name = clean(Path(snapshot.workspace).name or snapshot.workspace, 60)
+    style = "bold yellow" if daemon.ending and daemon.lives else _CONDITION_STYLE[daemon.condition]
+    age_s = seconds_between(daemon.started_utc, snapshot.taken_utc) if daemon.lives and not daemon.ending else None
+    since = "" if age_s is None else f" ({duration(age_s)})"
+    page.paragraph(f"llm_loop  {name}", "bold")
+    page.paragraph(f"{condition_of(snapshot)}{since}", style)
+    idle = snapshot.idle_fraction
+    page.flow(
+        [
+            (f"phase: {daemon.phase}", "") if daemon.lives and daemon.phase else None,
+            (f"cycle {daemon.cycle}", "") if daemon.cycle is not None else None,
+            (f"decides: {snapshot.decides}", ""),
+            ("Codex login found", "dim") if snapshot.codex_login else None,
+            (f"idle {idle:.0%}", "") if idle is not None else None,
+            (f"runs: {_counts(snapshot)}", "") if snapshot.run_counts else None,
+            (f"pid {daemon.pid}", "dim") if daemon.lives and daemon.pid is not None else None,
+            (f"local time {local_time(snapshot.taken_utc)} ({_offset(snapshot)})", "dim"),
+        ]
+    )
+    if (notice := planner_notice(snapshot)) is not None:
+        page.paragraph(notice, "bold yellow")
+    for source, reason in (daemon.holds or {}).items() if daemon.lives and not daemon.ending else ():
+        page.paragraph(f"holding ({source}): {reason}", "yellow")
+    if snapshot.paused and not (daemon.lives and "pause" in (daemon.holds or {})):
+        page.paragraph("the PAUSE flag lies here: nothing new is launched until `llm-loop resume`", "yellow")
+    if snapshot.finish_up.present:
+        page.line(f"finish-up: FINISH_UP.json lies here, status {snapshot.finish_up.status or 'not given'}")
+    for note in snapshot.notes:
+        page.paragraph(f"cannot be read: {note}", "red", most=3)
+
+
+def _runs(page: _Page, snapshot: Snapshot) -> None:
+    if snapshot.runs:
+        page.heading("Runs" if len(snapshot.runs) > 1 else "Run")
+    for run in snapshot.runs:
+        _run(page, run, snapshot)
+
+
+def _run(page: _Page, run: RunStatus, snapshot: Snapshot) -> None:
+    glyphs, lives, silent_s = page.glyphs, snapshot.daemon.lives, run.silent_s or 0.0
+    page.flow(
+        [
+            (run.run_id, "cyan"),
+            (run.label, "bold"),
+            (run.idea_category or "", "dim") if run.idea_category else None,
+            (f"attempt {run.attempt}", "dim") if run.attempt > 1 else None,
+            (f"{duration(run.age_s)} old", "dim") if run.age_s is not None else None,
+            (f"silent for {duration(silent_s)}", "yellow") if silent_s >= _SILENT_S else None,
+            (f"pid {run.pid}", "dim") if run.pid is not None else None,
+        ]
+    )
+    full, empty = bar(run.epoch or 0, run.epochs or 0, min(_BAR_WIDTH, page.width - 16), glyphs)
+    progress = Text("  ").append(full, "green").append(empty, "dim").append(f"  {progress_of(run.epoch, run.epochs)}")
+    progress.append(f"  {duration(run.eta_s)} left" if run.eta_s is not None else "")
+    page.line(progress)
+    page.flow(
+        [
+            (f"loss {number(run.loss)}", "") if run.loss is not None else None,
+            (f"{snapshot.metric or 'metric'} {number(run.value)}", "") if run.value is not None else None,
+            (f"best {number(run.best)}", "green") if run.best is not None else None,
+            (sparkline(run.curve, min(_CURVE_WIDTH, page.width - 4), glyphs), "cyan") if len(run.curve) > 1 else None,
+        ],
+        indent=2,
+    )
+    if run.stop_reason is not None:
+        page.paragraph(f"asked to end: {run.stop_reason}", "yellow", indent=2)
+    if not lives:
+        left = "it has ended; the next start records it" if run.ended_unrecorded else "the next start takes it over"
+        page.paragraph(f"was running when the loop ended: {left}", "yellow", indent=2)
+
+
+def _waiting(page: _Page, snapshot: Snapshot) -> None:
+    if not snapshot.waiting:
+        return
+    page.heading("Next")
+    for run in snapshot.waiting:
+        page.flow(
+            [
+                (run.run_id, "cyan"),
+                (run.label, ""),
+                (f"{run.state}", "dim"),
+                (run.idea_category or "", "dim") if run.idea_category else None,
+                (f"by {run.proposer}", "dim") if run.proposer else None,
+                (f"after {', '.join(run.builds_on[:4])}", "dim") if run.builds_on else None,
+            ]
+        )
+
+
+def _decisions(shown: int) -> Callable[[_Page, Snapshot], None]:
+    def section(page: _Page, snapshot: Snapshot) -> None:
+        decisions = snapshot.decisions[-shown:] if shown else ()
+        if decisions:
+            page.heading("Decisions")
+        for decision in decisions:
+            _decision(page, decision)
+
+    return section
+
+
+def _decision(page: _Page, decision: DecisionStatus) -> None:
+    cycle = "C----" if decision.cycle is None else f"C{decision.cycle:04d}"
+    what = decision.label if decision.action == "run_command" and decision.label else decision.action.replace("_", " ")
+    good = "bold green" if decision.is_best else "red" if decision.outcome in ("failed", "lost") else ""
+    mentor = decision.mentor
+    page.flow(
+        [
+            (cycle, "cyan"),
+            (what, ""),
+            (outcome_of(decision), good),
+            (f"by {decision.proposer}", "dim") if decision.proposer else None,
+            (gate_of(decision), "dim" if decision.gate == "passed" and not decision.refusals else "yellow"),
+            (mentor_of(mentor), "dim" if mentor is None else "magenta"),
+        ]
+    )
+    for refusal in decision.refusals[:2]:
+        fix = f"; mend: {refusal.fix}" if refusal.fix else ""
+        page.paragraph(f"{refusal.by}: {refusal.reason}{fix}", "yellow", indent=6)
+    if mentor is not None and (mentor.critique or mentor.error):
+        page.line(mentor.critique or mentor.error or "", "magenta", indent=6)
+
+
+def _leaderboard(page: _Page, snapshot: Snapshot) -> None:
+    board = snapshot.leaderboard
+    if board is None or not board.entries:
+        return
+    page.heading("Leaderboard", f"{clean(board.metric, 60)}, {better(board.direction)}")
+    rows = places_of(board, page.glyphs)
+    if page.width < _NARROW:
+        for rank, value, seeds, tie, label in rows:
+            page.flow([(rank, "cyan"), (value, ""), (seeds, "dim"), (tie, "yellow") if tie else None, (label, "")])
+        return
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for row in rows:
+        rank, value, seeds, tie = (text.ljust(width) for text, width in zip(row[:4], widths, strict=True))
+        text = Text(f"{rank}  ", style="cyan").append(f"{value}  ", "bold green" if row[0] == "1" else "")
+        text.append(f"{seeds}  ", "dim").append(f"{tie}  " if widths[3] else "", "yellow")
+        page.line(text.append(row[4]))
+
+
+def _alarms(page: _Page, snapshot: Snapshot) -> None:
+    error = snapshot.daemon.error if snapshot.daemon.lives else None
+    if not snapshot.alarms and error is None:
+        return
+    page.heading("Alarms")
+    for alarm in snapshot.alarms:
+        page.paragraph(f"{local_time(alarm.at_utc)}  {alarm.text}", "red")
+    if error is not None:
+        page.paragraph(f"now: {error}", "bold red")
+
+
+def _counts(snapshot: Snapshot) -> str:
+    return ", ".join(f"{count} {state}" for state, count in sorted(snapshot.run_counts.items()))
+
+
+def _offset(snapshot: Snapshot) -> str:
+    return local_offset(datetime.fromisoformat(snapshot.taken_utc))

@@ -1,0 +1,183 @@
+"""The words and small drawings that all views share: times, durations, numbers, bars, curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from llm_loop.memory.leaderboard import Leaderboard
+from llm_loop.system.clock import parse_utc
+from llm_loop.views.decisions import DecisionStatus, MentorWord
+from llm_loop.views.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glyphs:
+    """Hold the characters of drawings; ``levels`` rise from low to high."""
+
+    full: str
+    empty: str
+    levels: str
+    plus_minus: str
+    dots: str
+
+
+UNICODE = Glyphs(full="━", empty="─", levels="▁▂▃▄▅▆▇█", plus_minus="±", dots="…")
+ASCII = Glyphs(full="#", empty="-", levels="_.-=+*#@", plus_minus="+/-", dots="...")
+
+
+def local_time(utc: str | None) -> str:
+    """Return a moment (ISO 8601) as local ``HH:MM:SS``; blanks of that width when it is not known."""
+    try:
+        return parse_utc(utc or "").astimezone().strftime("%H:%M:%S")
+    except (ValueError, OverflowError, OSError):
+        return " " * 8
+
+
+def local_moment(utc: str | None) -> str:
+    """Return a moment (ISO 8601) as local ``YYYY-MM-DD HH:MM:SS``, or ``an unknown time``."""
+    try:
+        return parse_utc(utc or "").astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError, OSError):
+        return "an unknown time"
+
+
+def local_offset(now: datetime) -> str:
+    """Return this machine's offset from UTC, such as ``UTC+01:00``."""
+    text = now.astimezone().strftime("%z")
+    return f"UTC{text[:3]}:{text[3:5]}"
+
+
+def duration(seconds: float) -> str:
+    """Write seconds as ``14 s``, ``3 min 05 s``, ``2 h 05 min`` or ``3 d 4 h``."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    if whole < 48 * 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+def seconds_between(earlier_utc: str | None, later_utc: str | None) -> float | None:
+    """Return the seconds between two moments (ISO 8601), at least 0; None when one is not known."""
+    try:
+        return max(0.0, (parse_utc(later_utc or "") - parse_utc(earlier_utc or "")).total_seconds())
+    except (ValueError, OverflowError):
+        return None
+
+
+def number(value: float) -> str:
+    """Write a metric's value, to four digits."""
+    return f"{value:.4g}"
+
+
+def signed(value: float) -> str:
+    """Write a difference with its sign, to two digits."""
+    return f"{value:+.2g}"
+
+
+def bar(done: int, total: int, width: int, glyphs: Glyphs) -> tuple[str, str]:
+    """Return the full and the empty part of a bar of ``width`` characters."""
+    full = min(width, max(0, round(width * done / total))) if total > 0 else 0
+    return glyphs.full * full, glyphs.empty * (width - full)
+
+
+def sparkline(values: Sequence[float], width: int, glyphs: Glyphs) -> str:
+    """Draw the course of finite ``values`` in at most ``width`` characters, the last one always in it."""
+    if not values or width < 1:
+        return ""
+    step = max(1.0, len(values) / width)
+    count = min(width, len(values))
+    drawn = [values[max(0, round(len(values) - 1 - step * place))] for place in range(count)][::-1]
+    low, high = min(drawn), max(drawn)
+    top = len(glyphs.levels) - 1
+    spread = high - low
+    return "".join(glyphs.levels[round((value - low) / spread * top) if spread > 0 else top // 2] for value in drawn)
+
+
+def progress_of(epoch: int | None, epochs: int | None) -> str:
+    """Write ``epoch 5/20``, ``epoch 5``, or ``no epoch yet``."""
+    if epoch is None:
+        return "no epoch yet"
+    return f"epoch {epoch}" if epochs is None else f"epoch {epoch}/{epochs}"
+
+
+def outcome_of(decision: DecisionStatus) -> str:
+    """Write what came of a decision: ``completed val_log_loss=0.123 (best so far, -0.04)``."""
+    if decision.outcome is None:
+        result = decision.result.replace("_", " ")
+        reason = decision.reason or ""
+        return reason if reason.startswith(result) else f"{result}: {reason}" if reason else result
+    if decision.value is None:
+        return decision.outcome + (f" ({decision.cause})" if decision.cause else "")
+    marks = ["the first result"] if decision.delta is None else [signed(decision.delta)]
+    if decision.is_best and decision.delta is not None:
+        marks.insert(0, "best so far")
+    marks += [decision.cause] if decision.cause else []
+    return f"{decision.outcome} {decision.metric}={number(decision.value)} ({', '.join(marks)})"
+
+
+def gate_of(decision: DecisionStatus) -> str:
+    """Write the gate's verdict: ``gate passed``, and how many proposals it refused."""
+    refused = sum(refusal.by == "gate" for refusal in decision.refusals)
+    unusable = len(decision.refusals) - refused
+    also = [f"{refused} refused" if refused else "", f"{unusable} unusable" if unusable else ""]
+    words = ", ".join(filter(None, also))
+    if decision.gate == "passed":
+        return "gate passed" + (f" ({words} before)" if words else "")
+    return "nothing proposed" if decision.gate == "none" else f"gate: {words or 'refused'}"
+
+
+def mentor_of(word: MentorWord | None) -> str:
+    """Write the mentor's word: ``mentor: challenge, applied``."""
+    if word is None:
+        return "mentor: not asked"
+    if not word.reached:
+        return "mentor: out of reach"
+    return f"mentor: {word.recommendation}" + (", applied" if word.applied else "")
+
+
+def better(direction: str | None) -> str:
+    """Say which way the metric is better; "" while unknown."""
+    return {"min": "smaller is better", "max": "larger is better"}.get(direction or "", "")
+
+
+def condition_of(snapshot: Snapshot) -> str:
+    """Say in words how the daemon is, since when, and why."""
+    daemon = snapshot.daemon
+    match daemon.condition.value:
+        case "running" if daemon.ending:
+            return f"ending: {daemon.reason}"
+        case "running":
+            return "running" if daemon.started_utc is None else f"running since {local_time(daemon.started_utc)}"
+        case "not responding":
+            return f"not responding: no heartbeat for {duration(daemon.silent_s or 0.0)}, but its lock is held"
+        case "stopped":
+            return f"stopped {local_moment(daemon.ended_utc)}: {daemon.reason or 'no reason given'}"
+        case "dead":
+            return "dead: it ended without a word; `llm-loop start` goes on where it was"
+        case _:
+            return "never started here"
+
+
+def planner_notice(snapshot: Snapshot) -> str | None:
+    """Return the notice about a missing Codex login; None where there is one or another program decides."""
+    if snapshot.codex_login or snapshot.decides != "built-in planner":
+        return None
+    return "no Codex login: the built-in planner decides; log in with `llm-loop login`"
+
+
+def places_of(board: Leaderboard, glyphs: Glyphs) -> list[tuple[str, str, str, str, str]]:
+    """Return one row a place: rank, value with its noise, seeds, tie, label with its runs."""
+    rows = []
+    for entry in board.entries:
+        value = number(entry.value) + (f" {glyphs.plus_minus} {entry.sd:.2g}" if entry.sd is not None else "")
+        seeds = f"{entry.seeds} seed{'' if entry.seeds == 1 else 's'}"
+        tie = {True: "tied", False: "", None: ""}[entry.tied_with_best]
+        runs = ", ".join(entry.run_ids[:3]) + (f" and {len(entry.run_ids) - 3} more" if len(entry.run_ids) > 3 else "")
+        early = ", stopped early" if entry.stopped_early else ""
+        rows.append((str(entry.rank), value, seeds, tie, f"{entry.label} ({runs}{early})"))
+    return rows

@@ -1,0 +1,129 @@
+"""The state is the journal, folded: by events one by one, from a snapshot, or from the beginning."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llm_loop.contract.run import RunState
+from llm_loop.errors import CorruptFileError
+from llm_loop.memory import state as states
+from llm_loop.memory.state import LoopState, SlotUse, apply, apply_all
+from tests.memory.campaign_events import GATE, campaign, proposal
+
+
+def after(count: int) -> LoopState:
+    return apply_all(LoopState(), campaign()[:count])
+
+
+def through_json(state: LoopState) -> LoopState:
+    return LoopState.from_json(json.loads(json.dumps(state.to_json())))
+
+
+@pytest.mark.parametrize("cut", range(len(campaign()) + 1))
+def test_a_snapshot_and_the_rest_equal_the_whole_replay(cut: int) -> None:
+    snapshot = through_json(after(cut))
+    assert snapshot == after(cut)
+    assert apply_all(snapshot, campaign()[cut:]) == after(len(campaign()))
+
+
+def test_what_the_campaign_comes_to() -> None:
+    state = after(len(campaign()))
+    assert (state.seq, state.cycle, state.cycles_closed, state.runs_made, state.calls_made) == (len(campaign()), 5, 3, 3, 4)
+    assert list(state.runs) == ["R0003"]
+    run = state.runs["R0003"]
+    assert (run.state, run.stop_reason, run.last_attempt.pid) == (RunState.RUNNING, "stall", 99)
+    assert state.in_state(RunState.RUNNING, RunState.STAGED) == [run] and state.in_state(RunState.STAGED) == []
+    assert state.plan is not None and (state.plan.cycle, state.plan.call_id, state.plan.asks) == (5, "call-4", 1)
+    assert (state.bootstrap_attempts, state.bootstrap_successful) == (1, True)
+    assert [key for key, _ in state.recent_experiments] == ["key-R0001"]
+    assert state.last_completed_run is not None and state.last_completed_run["run_id"] == "R0002"
+    assert (state.waits_in_a_row, state.cycles_since_run) == (0, 2)
+
+
+def test_a_plan_remembers_who_was_asked_and_what_they_said() -> None:
+    refused, accepted, reviewed = (after(count).plan for count in (4, 6, 9))
+    assert refused is not None and (refused.asks, refused.call_id, refused.accepted) == (1, None, None)
+    assert refused.proposals[0]["quality_gate"]["blocked"] is True
+    assert accepted is not None and (accepted.asks, accepted.accepted) == (2, proposal(True))
+    assert reviewed is not None and (reviewed.step, reviewed.asks) == ("review", 1)
+    assert reviewed.accepted == proposal(True, "builtin") and len(reviewed.proposals) == 3
+    assert after(10).plan is None, "a staged run takes the plan along"
+
+
+def test_attempts_follow_each_other_in_a_run() -> None:
+    run = after(19).runs["R0001"]
+    assert [(one.number, one.cause, one.exit_code) for one in run.attempts] == [(1, "interrupted", None), (2, "exited", 0)]
+    assert run.attempts[0].pid == 77 and run.attempts[1].pid is None
+    assert run.staged_seq == 10
+
+
+def test_a_wait_counts_until_something_else_comes() -> None:
+    assert [after(count).waits_in_a_row for count in (21, 23, 27)] == [0, 1, 0]
+    assert after(29).waits_in_a_row == 0
+    assert [after(count).cycles_since_run for count in (21, 23, 27)] == [0, 1, 2]
+
+
+def test_idleness_is_counted_within_each_start_of_the_daemon() -> None:
+    assert after(13).slot_use.idle_fraction() is None
+    assert after(14).slot_use == SlotUse(busy_s=4.0, first_s=10.0, last_s=14.0)
+    assert after(14).slot_use.idle_fraction() == 0.0
+    use = after(19).slot_use
+    assert (use.busy_s, use.span_s, use.first_s, use.last_s) == (6.0, 4.0, 3.0, 5.0)
+    assert SlotUse(slots=2, busy_s=3.0, first_s=0.0, last_s=2.0).idle_fraction() == pytest.approx(0.25)
+
+
+def test_unknown_events_move_the_number_only() -> None:
+    before, later = after(21), after(22)
+    assert later.seq == 22
+    assert later.to_json() | {"seq": 21} == before.to_json()
+
+
+def test_an_event_changes_nothing_of_the_state_it_meets() -> None:
+    state = LoopState()
+    for event in campaign():
+        kept = json.dumps(state.to_json())
+        following = apply(state, event)
+        assert json.dumps(state.to_json()) == kept
+        state = following
+
+
+def test_recent_experiments_are_bounded() -> None:
+    ending = campaign()[19]
+    state = after(19)
+    for seq in range(states.RECENT_EXPERIMENTS + 10):
+        state = apply(state, ending | {"seq": seq})
+    assert len(state.recent_experiments) == states.RECENT_EXPERIMENTS
+    assert state.recent_experiments[-1] == ("key-R0001", states.RECENT_EXPERIMENTS + 9)
+
+
+# ---------------------------------------------------------------- on disk
+
+
+def test_a_snapshot_is_read_back(tmp_path: Path) -> None:
+    assert states.load(tmp_path / "state.json") is None
+    state = after(len(campaign()))
+    (tmp_path / "state.json").write_text("\ufeff" + json.dumps({"loop": state.to_json()}), encoding="utf-8")
+    assert states.load(tmp_path / "state.json") == state
+
+
+def spoilt(**changes: Any) -> dict[str, Any]:
+    return {"loop": after(len(campaign())).to_json() | changes}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {}, [], 7, {"loop": None}, {"loop": {}}, spoilt(runs=[]), spoilt(runs={"R1": 3}), spoilt(runs={"R1": {}}), spoilt(plan=3),
+        spoilt(plan={"a": 1}), spoilt(slot_use={"minutes": 3}), spoilt(recent_experiments=[1]), spoilt(runs={"R1": GATE}),
+    ],
+    ids=range(13),
+)  # fmt: skip
+def test_what_is_no_snapshot_is_corrupt_and_named(tmp_path: Path, value: object) -> None:
+    path = tmp_path / "state.json"
+    path.write_text(json.dumps(value), encoding="utf-8")
+    with pytest.raises(CorruptFileError, match=r"state\.json"):
+        states.load(path)

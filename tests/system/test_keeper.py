@@ -1,0 +1,253 @@
+"""The keeper: one command, started once, ended whole, its ending on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from llm_loop.system import processes
+from llm_loop.system.processes import EndCause, Keepers
+from tests.conftest import eventually
+from tests.system.held import held, is_alive, kill, shell, trainer
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="these commands and signals are POSIX")
+
+
+@pytest.mark.parametrize(
+    ("text", "cause", "code"),
+    [("exit 0", EndCause.EXITED, 0), ("exit 7", EndCause.EXITED, 7), ("kill -9 $$", EndCause.SIGNALLED, -9)],
+)
+def test_the_ending_says_how_it_came(tmp_path: Path, text: str, cause: EndCause, code: int) -> None:
+    with held(tmp_path, *shell(text)) as one:
+        ending = one.start().ended()
+        assert (ending.cause, ending.exit_code) == (cause, code)
+        assert ending.started_utc is not None and ending.started_utc <= (ending.ended_utc or "")
+        assert ending.duration_s is not None and 0 <= ending.duration_s < 20
+        assert ending.ended_monotonic_s - ending.started_monotonic_s == pytest.approx(ending.duration_s, abs=0.002)
+        assert ending.cpu_s is not None and ending.cpu_s >= 0
+        assert ending.peak_memory_bytes is not None and ending.peak_memory_bytes > 100_000
+        assert not (tmp_path / "exit.reserve").exists()
+
+
+def test_streams_are_raw_and_stdin_is_closed(weird_path: Path) -> None:
+    question = weird_path / "question.txt"
+    question.write_text("from a file", encoding="utf-8")
+    with held(weird_path / "a", *shell(r"printf '\377\000\r'; cat; pwd >&2")) as closed:
+        assert closed.start().ended().exit_code == 0
+        assert (closed.folder / "out.log").read_bytes() == b"\xff\x00\r"
+        assert (closed.folder / "err.log").read_text(encoding="utf-8").strip() == str(closed.folder)
+    with held(weird_path / "b", *shell("cat"), stdin=question) as fed:
+        assert fed.start().ended().exit_code == 0
+        assert (fed.folder / "out.log").read_text(encoding="utf-8") == "from a file"
+
+
+def test_the_environment_reaches_the_command_and_no_file(tmp_path: Path) -> None:
+    with held(tmp_path, *shell('test "${WORD#open}" = -sesame')) as one:
+        one.keepers.start(tmp_path, {"WORD": "open-sesame", "PATH": os.environ["PATH"]})
+        assert one.ended().exit_code == 0
+        assert not [file.name for file in tmp_path.iterdir() if b"open-sesame" in file.read_bytes()]
+
+
+# ---------------------------------------------------------------- asked to end
+
+
+def test_a_polite_trainer_writes_its_result(tmp_path: Path) -> None:
+    with held(tmp_path, *trainer("polite"), grace_s=15.0) as one:
+        one.start()
+        eventually(lambda: (tmp_path / "metrics.jsonl").exists())
+        one.stop()
+        ending = one.ended(10)
+        assert (ending.cause, ending.exit_code) == (EndCause.STOPPED, 0)
+        assert json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))["stopped_early"] is True
+
+
+def test_a_command_that_knows_no_stop_file_gets_sigint(tmp_path: Path) -> None:
+    with held(tmp_path, "/bin/sleep", "600", grace_s=15.0) as one:
+        one.start().running()
+        one.stop()
+        ending = one.ended(10)
+        assert (ending.cause, ending.exit_code) == (EndCause.STOPPED, -signal.SIGINT)
+
+
+def test_a_stubborn_trainer_is_ended_after_its_grace(tmp_path: Path) -> None:
+    with held(tmp_path, *trainer("stubborn"), grace_s=0.6) as one:
+        one.start()
+        eventually(lambda: (tmp_path / "metrics.jsonl").exists())
+        pid = one.running()["pid"]
+        one.stop()
+        ending = one.ended()
+        assert (ending.cause, ending.exit_code) == (EndCause.STOPPED, -signal.SIGKILL)
+        assert ending.duration_s >= 0.6 and not is_alive(pid)
+
+
+def test_the_deadline_ends_politely_first(tmp_path: Path) -> None:
+    with held(tmp_path, *trainer("polite"), deadline_s=0.5, grace_s=15.0) as one:
+        ending = one.start().ended()
+        assert (ending.cause, ending.exit_code) == (EndCause.DEADLINE, 0)
+        assert (tmp_path / "STOP").exists() and (tmp_path / "result.json").exists()
+
+
+def test_a_stop_that_was_there_first_starts_nothing(tmp_path: Path) -> None:
+    with held(tmp_path, *shell("echo started > mark; sleep 600"), grace_s=0.1) as one:
+        one.stop()
+        ending = one.start().ended()
+        assert (ending.cause, ending.exit_code) == (EndCause.STOPPED, None)
+        assert not (tmp_path / "mark").exists()
+
+
+def test_sigterm_to_the_keeper_is_an_interruption(tmp_path: Path) -> None:
+    with held(tmp_path, *trainer("polite"), grace_s=15.0) as one:
+        one.start()
+        eventually(lambda: (tmp_path / "metrics.jsonl").exists())
+        os.kill(one.running()["keeper_pid"], signal.SIGTERM)
+        ending = one.ended()
+        assert (ending.cause, ending.exit_code) == (EndCause.INTERRUPTED, 0)
+        assert (tmp_path / "result.json").exists()
+
+
+@pytest.mark.parametrize("order", [("pid", "keeper_pid"), ("keeper_pid", "pid")])
+def test_sigterm_to_all_at_once_is_an_interruption(tmp_path: Path, order: tuple[str, str]) -> None:
+    with held(tmp_path, "/bin/sleep", "600") as one:
+        started = one.start().running()
+        for name in order:
+            os.kill(started[name], signal.SIGTERM)
+        assert one.ended().cause is EndCause.INTERRUPTED
+
+
+def test_sigterm_to_the_command_alone_is_no_interruption(tmp_path: Path) -> None:
+    with held(tmp_path, "/bin/sleep", "600") as one:
+        os.kill(one.start().running()["pid"], signal.SIGTERM)
+        ending = one.ended()
+        assert (ending.cause, ending.exit_code, ending.detail) == (EndCause.SIGNALLED, -15, "signal 15")
+
+
+# ---------------------------------------------------------------- the whole tree
+
+
+def test_a_grandchild_in_its_own_session_goes_too(tmp_path: Path) -> None:
+    with held(tmp_path, *trainer("family"), grace_s=0.1) as one:
+        one.start()
+        eventually(lambda: (tmp_path / "family.pid").exists())
+        grandchild = int((tmp_path / "family.pid").read_text(encoding="ascii"))
+        assert is_alive(grandchild)
+        one.stop()
+        assert one.ended().cause is EndCause.STOPPED
+        assert not is_alive(grandchild)
+
+
+def test_what_a_finished_command_leaves_running_is_ended(tmp_path: Path) -> None:
+    with held(tmp_path, *shell("setsid sleep 600 & echo $! > pid")) as one:
+        assert one.start().ended().cause is EndCause.EXITED
+        assert not is_alive(int((tmp_path / "pid").read_text(encoding="ascii")))
+
+
+def test_a_killed_keeper_takes_its_command_along(tmp_path: Path) -> None:
+    with held(tmp_path, *trainer("family")) as one:
+        started = one.start().running()
+        eventually(lambda: (tmp_path / "family.pid").exists())
+        grandchild = int((tmp_path / "family.pid").read_text(encoding="ascii"))
+        kill(started["keeper_pid"])
+        eventually(lambda: not is_alive(started["pid"]))
+        assert is_alive(grandchild), "no signal reaches it; the sweep must"
+        ending = one.ended()
+        assert ending.cause is EndCause.LOST
+        assert (tmp_path / "void.json").exists() and not (tmp_path / "exit.json").exists()
+        assert not is_alive(grandchild), "lost is said only when nothing of it lives"
+        assert processes.recover(tmp_path) == ending
+
+
+# ---------------------------------------------------------------- started once, or not at all
+
+
+def test_what_cannot_be_started_says_why(tmp_path: Path) -> None:
+    with held(tmp_path / "a", "/no/such/program") as no_program:
+        ending = no_program.start().ended()
+        assert ending.cause is EndCause.START_FAILED and "/no/such/program" in (ending.detail or "")
+    with held(tmp_path / "b", "/bin/true", cwd=tmp_path / "gone") as no_folder:
+        ending = no_folder.start().ended()
+        assert ending.cause is EndCause.START_FAILED and str(tmp_path / "gone") in (ending.detail or "")
+
+
+def test_a_long_strange_detail_still_parses(tmp_path: Path) -> None:
+    with held(tmp_path, "/" + "\N{ROCKET}" * 700) as one:
+        ending = one.start().ended()
+        assert ending.cause is EndCause.START_FAILED and ending.detail is not None
+
+
+def test_a_spec_that_does_not_parse_is_the_keepers_error(tmp_path: Path) -> None:
+    with held(tmp_path, "/bin/true") as one:
+        (tmp_path / "spec.json").write_text('{"argv": ', encoding="utf-8")
+        ending = one.start().ended()
+        assert ending.cause is EndCause.KEEPER_ERROR and "JSONDecodeError" in (ending.detail or "")
+
+
+@pytest.mark.parametrize("mark", ["void.json", "exit.json"])
+def test_nothing_starts_where_it_is_over(tmp_path: Path, mark: str) -> None:
+    with held(tmp_path, *shell("echo started > mark")) as one:
+        (tmp_path / mark).write_text('{"cause": "exited", "exit_code": 0}', encoding="utf-8")
+        assert keeper_exit_code(tmp_path) == 3
+        assert not (tmp_path / "mark").exists() and not (tmp_path / "started.json").exists()
+        assert one.ended().cause is (EndCause.VOID if mark == "void.json" else EndCause.EXITED)
+
+
+def test_two_keepers_start_one_command(tmp_path: Path) -> None:
+    with held(tmp_path, *shell("echo $$ >> marks; while ! test -e STOP; do sleep 0.05; done")) as one:
+        other = Keepers()
+        one.start().start(other)
+        one.running()
+        assert keeper_exit_code(tmp_path) == 3
+        one.stop()
+        assert one.ended() == eventually(lambda: other.poll(tmp_path, 0.0))
+        assert len((tmp_path / "marks").read_text(encoding="ascii").split()) == 1
+        eventually(lambda: other.reap() or not other._own)
+
+
+# ---------------------------------------------------------------- full disk, small keeper
+
+
+def fill(folder: Path) -> None:
+    with (folder / "filler").open("wb", buffering=0) as stream, pytest.raises(OSError):
+        while stream.write(b"x" * 512):
+            pass
+
+
+def test_a_full_disk_hides_no_ending(small_disk: Path, tmp_path: Path) -> None:
+    logs = {"stdout": tmp_path / "out.log", "stderr": tmp_path / "err.log"}
+    with held(small_disk, *shell("while ! test -e go; do sleep 0.05; done; exit 5"), cwd=tmp_path, **logs) as one:
+        one.start().running()
+        fill(small_disk)
+        (tmp_path / "go").touch()
+        ending = one.ended()
+        assert (ending.cause, ending.exit_code) == (EndCause.EXITED, 5)
+
+
+def test_a_disk_full_before_the_start_does_not_start(small_disk: Path, tmp_path: Path) -> None:
+    logs = {"stdout": tmp_path / "out.log", "stderr": tmp_path / "err.log"}
+    with held(small_disk, *shell("echo started > mark"), cwd=tmp_path, **logs) as one:
+        (small_disk / "keeper.lock").touch()
+        fill(small_disk)
+        assert keeper_exit_code(small_disk) != 0
+        assert not (tmp_path / "mark").exists()
+        (small_disk / "filler").unlink()
+        assert one.ended().cause is EndCause.VOID
+
+
+def test_a_keeper_is_small(tmp_path: Path) -> None:
+    with held(tmp_path, "/bin/sleep", "600", grace_s=0.1) as one:
+        keeper = psutil.Process(one.start().running()["keeper_pid"])
+        assert keeper.memory_info().rss < 15_000_000
+        one.stop()
+        one.ended()
+
+
+def keeper_exit_code(folder: Path) -> int:
+    """Run a keeper in ``folder`` to its end."""
+    argv = [sys.executable, "-I", "-S", "-X", "utf8", str(processes._KEEPER), str(folder)]
+    return subprocess.run(argv, stderr=subprocess.DEVNULL, timeout=20, check=False).returncode

@@ -1,0 +1,35 @@
+"""The words and drawings that the views share."""
+
+from __future__ import annotations
+
+import pytest
+
+from llm_loop.views.wording import ASCII, UNICODE, bar, duration, local_time, seconds_between, sparkline
+
+
+@pytest.mark.parametrize(
+    "seconds, text",
+    [(0, "0 s"), (-3, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (3599, "59 min 59 s"), (7500, "2 h 05 min")],
+)
+def test_duration(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_a_bar_keeps_its_width() -> None:
+    for done, total in ((0, 0), (0, 5), (3, 5), (5, 5), (9, 5), (-1, 5)):
+        full, empty = bar(done, total, 10, ASCII)
+        assert len(full) + len(empty) == 10
+    assert bar(5, 10, 10, ASCII) == ("#####", "-----")
+
+
+def test_a_sparkline_holds_the_last_value() -> None:
+    assert sparkline([1.0, 2.0, 3.0], 8, UNICODE) == "▁▅█"
+    assert sparkline([5.0] * 100 + [0.0], 10, ASCII) == "@" * 9 + "_"
+    assert len(sparkline([float(i) for i in range(1000)], 24, UNICODE)) == 24
+    assert (sparkline([], 8, UNICODE), sparkline([1.0], 0, UNICODE), sparkline([2.0], 4, UNICODE)) == ("", "", "▄")
+
+
+def test_times_that_are_none() -> None:
+    assert local_time(None) == local_time("yesterday") == " " * 8
+    assert seconds_between("2026-01-02T03:04:05Z", "2026-01-02T03:05:05Z") == 60
+    assert seconds_between("x", "2026-01-02T03:05:05Z") is None
