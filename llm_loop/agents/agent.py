@@ -53,8 +53,9 @@ class Calls:
             argv: tuple[str, ...] = (sys.executable, "-X", "utf8", "-m", "llm_loop.agents.builtin", str(folder))
         else:
             first, *rest = _words(agent.command)
-            argv = (processes.resolve_program(first, os.environ.get("PATH", os.defpath)), *rest)
+            argv = (processes.resolve_program(first, os.environ.get("PATH", os.defpath), self._workspace), *rest)
         held = HeldCommand(
+            tag=folder.name,
             argv=argv,
             cwd=self._workspace,
             stdin=question,
@@ -109,7 +110,7 @@ def read_answer(folder: Path, ending: Ending) -> Any:
         raise ContractError("the agent's answer", [f"larger than {MAX_ANSWER_BYTES} bytes"])
     try:
         return json.loads(printed.read_text(encoding="utf-8-sig", errors="replace"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ContractError("the agent's answer", [f"not JSON: {error}"]) from error
 
 

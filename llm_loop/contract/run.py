@@ -103,7 +103,8 @@ class Run:
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form."""
-        return asdict(self) | {"state": self.state.value}
+        value = asdict(self)
+        return value | {"state": self.state.value, "attempts": list(value["attempts"])}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:

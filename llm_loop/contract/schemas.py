@@ -74,5 +74,7 @@ def _mapping(schema: Any) -> dict[str, Any]:
 
 
 def _short(value: Any) -> str:
-    text = value if isinstance(value, str) and len(value) > 200 else repr(value) if not isinstance(value, str) else value
+    text = (
+        value if isinstance(value, str) and len(value) > 200 else repr(value) if not isinstance(value, str) else value
+    )
     return text if len(text) <= 200 else text[:197] + "..."

@@ -251,7 +251,7 @@ def _proposal_record(
 ) -> dict[str, Any]:
     """Return what history keeps of a proposal: the decision as made, and its verdict."""
     judged = (
-        {"source": source, "blocked": False, "issues": []}
+        {"source": source, "blocked": False, "issues": [], "details": []}
         if verdict is None
         else verdict.to_json() | {"source": source}
     )

@@ -15,7 +15,7 @@ from typing import Any
 
 from llm_loop.contract.result import Direction, higher_is_better
 from llm_loop.memory.history import HistoryRow
-from llm_loop.memory.noise import Measured, TieBasis, tied
+from llm_loop.memory.noise import Measured, PooledSpread, TieBasis, pooled_spread, tied
 
 SCHEMA_VERSION = 1
 APART_SHOWN = 5
@@ -107,7 +107,10 @@ def build(rows: Iterable[HistoryRow], metric: str, direction: Direction, top_k: 
         top_k=top_k,
         ranked_configs=len(places),
         ranked_runs=ranked,
-        entries=_ranked([_entry(group, metric) for group in places[:top_k]]),
+        entries=_ranked(
+            [_entry(group, metric) for group in places[:top_k]],
+            pooled_spread(_values_by_seed(group, metric) for group in places),
+        ),
         apart_counts=dict(counts),
         apart=tuple(_apart(row, metric) for row in apart[-APART_SHOWN:]),
     )
@@ -164,10 +167,10 @@ def _mean(values: Sequence[float]) -> float:
     return values[0] if len(values) == 1 else statistics.fmean(values)
 
 
-def _ranked(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+def _ranked(entries: Sequence[Entry], pooled: PooledSpread | None) -> tuple[Entry, ...]:
     ranked: list[Entry] = []
     for rank, entry in enumerate(entries, 1):
-        is_tied, basis = (None, None) if rank == 1 else tied(_measured(entries[0]), _measured(entry))
+        is_tied, basis = (None, None) if rank == 1 else tied(_measured(entries[0]), _measured(entry), pooled)
         ranked.append(replace(entry, rank=rank, tied_with_best=is_tied, tie_basis=basis))
     if any(entry.tied_with_best for entry in ranked):
         ranked[0] = replace(ranked[0], tied_with_best=True)

@@ -107,7 +107,10 @@ def _tie_note(board: Leaderboard) -> list[str]:
     bases = {entry.tie_basis for entry in board.entries}
     notes = []
     if TieBasis.SEEDS in bases:
-        notes.append("Tied by seeds: the difference of the means lies within Welch's 95 % interval.")
+        notes.append(
+            "Tied by seeds: the difference of the means lies within the 95 % interval that the spread over seeds gives"
+            " (Welch's; for an entry with one seed, the spread pooled over all repeated configurations)."
+        )
     if TieBasis.INTERVAL in bases:
         notes.append(
             "Tied by interval: one value lies within the other's 95 % interval; what another seed would change is"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import statistics
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -32,31 +34,62 @@ class Measured:
     interval: tuple[float, float] | None = None
 
 
-def tied(better: Measured, other: Measured) -> tuple[bool | None, TieBasis]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PooledSpread:
+    """Hold the standard deviation over seeds, pooled over all configurations that were repeated."""
+
+    sd: float
+    freedom: int
+
+
+def pooled_spread(groups: Iterable[Sequence[float]]) -> PooledSpread | None:
+    """Return the spread pooled over ``groups`` of values by seed, None when none has two.
+
+    Takes it that all configurations are alike noisy.
+    """
+    squares, freedom = 0.0, 0
+    for values in groups:
+        if len(values) > 1:
+            squares += statistics.variance(values) * (len(values) - 1)
+            freedom += len(values) - 1
+    return PooledSpread(sd=math.sqrt(squares / freedom), freedom=freedom) if freedom else None
+
+
+def tied(better: Measured, other: Measured, pooled: PooledSpread | None = None) -> tuple[bool | None, TieBasis]:
     """Say whether two entries are tied, and by what; None when no noise is known.
 
     - Both have a spread over seeds: tied when the difference of the means lies within Welch's 95 %
       interval (B. L. Welch, Biometrika 34, 1947; degrees of freedom rounded down).
-    - One has: its spread is taken for the other's single run too.
-    - None has: tied when the other's value lies within the better one's own 95 % interval (or, where
-      only the other has an interval, the other way round). That interval holds the noise of the
-      validation images only, not that of the seed.
+    - One has: the spread pooled over the whole board is taken for both, from 2 degrees of freedom on.
+    - Else: tied when one's value lies within the other's own 95 % interval, the better one's where both
+      have one. That interval holds the noise of the validation images only, not that of the seed.
     Equal values are tied whatever is known.
     """
     difference = abs(better.mean - other.mean)
-    if better.sd is not None or other.sd is not None:
-        return difference <= _half_width(better, other), TieBasis.SEEDS
+    if better.sd is not None and other.sd is not None:
+        return difference <= _welch_half_width(better, other), TieBasis.SEEDS
+    spread = _spread_of_one(better, other, pooled)
+    if spread is not None:
+        half_width = _t(spread.freedom) * spread.sd * math.sqrt(1 / better.n + 1 / other.n)
+        return difference <= half_width, TieBasis.SEEDS
     for one, second in ((better, other), (other, better)):
         if one.interval is not None:
             return difference == 0 or one.interval[0] <= second.mean <= one.interval[1], TieBasis.INTERVAL
     return (True if difference == 0 else None), TieBasis.UNKNOWN
 
 
-def _half_width(first: Measured, second: Measured) -> float:
-    if first.sd is None or second.sd is None:
-        known, single = (second, first) if first.sd is None else (first, second)
-        assert known.sd is not None
-        return _t(known.n - 1) * known.sd * math.sqrt(1 / known.n + 1 / single.n)
+def _spread_of_one(better: Measured, other: Measured, pooled: PooledSpread | None) -> PooledSpread | None:
+    """Return the spread that stands for both when only one was repeated; one degree of freedom says too little."""
+    known = better if better.sd is not None else other
+    if known.sd is None:
+        return None
+    own = PooledSpread(sd=known.sd, freedom=known.n - 1)
+    spread = own if pooled is None else pooled
+    return spread if spread.freedom >= 2 else None
+
+
+def _welch_half_width(first: Measured, second: Measured) -> float:
+    assert first.sd is not None and second.sd is not None
     parts = first.sd**2 / first.n, second.sd**2 / second.n
     if sum(parts) == 0:
         return 0.0

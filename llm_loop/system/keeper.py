@@ -37,7 +37,7 @@ def main(folder: str) -> int:
     sys.path.insert(0, here)
     platform = importlib.import_module("platform_windows" if os.name == "nt" else "platform_posix")
     lock = platform.open_lock_file(_in(folder, "keeper.lock"))
-    if not platform.try_lock(lock):
+    if not _lock_patiently(platform, lock):
         return 3
     os.write(lock, b"1")
     if _exists(folder, "void.json") or _exists(folder, "exit.json"):
@@ -63,6 +63,15 @@ def main(folder: str) -> int:
     ending |= {"started_monotonic_s": round(began, 3), "ended_monotonic_s": round(ended, 3)}
     _write_ending(folder, ending)
     return 0
+
+
+def _lock_patiently(platform: Any, lock: int) -> bool:
+    """Take the lock; on Windows somebody who only looks whether it is held may have it for an instant."""
+    for _ in range(10):
+        if platform.try_lock(lock):
+            return True
+        time.sleep(0.01)
+    return False
 
 
 def _hold(

@@ -29,6 +29,7 @@ _STILL_ACTIVE = 259
 _WAIT_OBJECT_0 = 0
 _JOB_EXTENDED_LIMITS = 9
 _JOB_KILL_ON_CLOSE = 0x2000
+_LOCKFILE_FAIL_IMMEDIATELY = 1
 _ES_CONTINUOUS = 0x80000000
 _ES_SYSTEM_REQUIRED = 0x00000001
 
@@ -75,6 +76,16 @@ class _Accounting(ctypes.Structure):
     ]
 
 
+class _Overlapped(ctypes.Structure):
+    _fields_ = [  # noqa: RUF012
+        ("Internal", ctypes.c_void_p),
+        ("InternalHigh", ctypes.c_void_p),
+        ("Offset", wintypes.DWORD),
+        ("OffsetHigh", wintypes.DWORD),
+        ("hEvent", wintypes.HANDLE),
+    ]
+
+
 def _kernel() -> Any:
     kernel = ctypes.WinDLL("kernel32", use_last_error=True)
     kernel.CreateJobObjectW.restype = wintypes.HANDLE
@@ -115,17 +126,22 @@ def try_lock(descriptor: int) -> bool:
 def is_locked(path: str | Path) -> bool:
     """Tell whether somebody holds the lock; a missing file is not locked.
 
-    A byte that another process has locked cannot be read, and the lock files are never empty once
-    locked: so reading is the probe, and nothing is taken.
+    Asks for a shared lock and lets go of it at once. (A byte that is locked cannot be read on Windows,
+    but that is no probe: Wine lets it be read.)
     """
     try:
-        with open(path, "r+b", buffering=0) as stream:  # noqa: PTH123 - the plain call is the probe
-            stream.read(1)
+        descriptor = os.open(path, os.O_RDONLY | os.O_BINARY | os.O_NOINHERIT)
     except FileNotFoundError:
         return False
-    except PermissionError:
-        return True
-    return False
+    try:
+        kernel, handle = _kernel(), wintypes.HANDLE(msvcrt.get_osfhandle(descriptor))
+        place = _Overlapped()
+        if not kernel.LockFileEx(handle, _LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, ctypes.byref(place)):
+            return True
+        kernel.UnlockFileEx(handle, 0, 1, 0, ctypes.byref(place))
+        return False
+    finally:
+        os.close(descriptor)
 
 
 # ---------------------------------------------------------------- identity

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -174,7 +175,11 @@ def _start_view(paths: WorkspacePaths, *, plain: bool) -> subprocess.Popen[bytes
     """Show progress from a child: a console that blocks (selected text, Ctrl-S) must not stop the daemon."""
     argv = [sys.executable, "-X", "utf8", "-m", "llm_loop", "--workspace", str(paths.root), "watch"]
     argv += ["--attached", str(os.getpid())] + (["--plain"] if plain else [])
-    return subprocess.Popen(argv, stdin=subprocess.DEVNULL)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: Ctrl-C is the daemon's to answer
+    try:
+        return subprocess.Popen(argv, stdin=subprocess.DEVNULL)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _let_view_finish(view: subprocess.Popen[bytes]) -> None:

@@ -55,7 +55,7 @@ def add_to(subparsers: Any) -> None:
         type=_interval,
         metavar="S",
         help="Seconds between two looks, at least 5 (default: watch_interval_seconds of the configuration, 60 as "
-        "shipped).",
+        "shipped; 1 for plain lines).",
     )
     parser.add_argument("--once", action="store_true", help="Print one view and end (default: go on until Ctrl-C).")
     parser.add_argument(

@@ -90,7 +90,7 @@ def main(mode: str, number: float) -> int:
     elif mode == "family":
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
         (folder / "family.tmp").write_text(str(child.pid), encoding="ascii")
-        os.replace(folder / "family.tmp", folder / "family.pid")
+        (folder / "family.tmp").replace(folder / "family.pid")
         until_stopped(folder, obey=False)
     elif mode == "binary":
         sys.stdout.buffer.write(bytes(range(256)) * 4096)

@@ -7,11 +7,22 @@ from typing import Any
 Event = dict[str, Any]
 
 DECISION: dict[str, Any] = {
-    "schema_version": 1, "action": "run_command", "rationale": "Because of the evidence at hand.", "command": "python t.py",
-    "run_label": "first try", "idea_category": "loss", "monitor_seconds": 60, "stop_patterns": [],
+    "schema_version": 1,
+    "action": "run_command",
+    "rationale": "Because of the evidence at hand.",
+    "command": "python t.py",
+    "run_label": "first try",
+    "idea_category": "loss",
+    "monitor_seconds": 60,
+    "stop_patterns": [],
     "housekeeping": {"todo_new": [], "notes_update": "", "data_exploration_update": "", "resolve_shared_todo_ids": []},
-    "working_folder": ".", "builds_on": [], "target_run_id": None, "run_files": None, "edits": None, "install_packages": None,
-}  # fmt: skip
+    "working_folder": ".",
+    "builds_on": [],
+    "target_run_id": None,
+    "run_files": None,
+    "edits": None,
+    "install_packages": None,
+}
 GATE: dict[str, Any] = {"source": "primary", "blocked": False, "issues": [], "details": []}
 BLOCKED = GATE | {"blocked": True, "issues": ["run_label_generic"]}
 
@@ -19,20 +30,42 @@ BLOCKED = GATE | {"blocked": True, "issues": ["run_label_generic"]}
 def proposal(accepted: bool, proposer: str = "command") -> dict[str, Any]:
     gate = GATE if accepted else BLOCKED
     return {
-        "proposer": proposer, "source": "primary", "decision": DECISION, "unusable": None, "quality_gate": gate, "accepted": accepted,
-    }  # fmt: skip
+        "proposer": proposer,
+        "source": "primary",
+        "decision": DECISION,
+        "unusable": None,
+        "quality_gate": gate,
+        "accepted": accepted,
+    }
 
 
 def run_json(run_id: str, cycle: int, trace: str) -> dict[str, Any]:
     return {
-        "run_id": run_id, "label": f"{run_id}-label", "label_decided": "first try", "cycle": cycle, "cycle_trace_id": trace,
-        "state": "staged", "decision": DECISION, "proposer": "command", "monitor_seconds": 60, "experiment": f"key-{run_id}",
-        "staged_seq": 0, "attempts": [], "stop_reason": None, "cause": None, "detail": None, "result": None, "metrics": None,
+        "run_id": run_id,
+        "label": f"{run_id}-label",
+        "label_decided": "first try",
+        "cycle": cycle,
+        "cycle_trace_id": trace,
+        "state": "staged",
+        "decision": DECISION,
+        "proposer": "command",
+        "monitor_seconds": 60,
+        "experiment": f"key-{run_id}",
+        "staged_seq": 0,
+        "attempts": [],
+        "stop_reason": None,
+        "cause": None,
+        "detail": None,
+        "result": None,
+        "metrics": None,
         "cycle_record": {
-            "proposals": [proposal(True)], "review": None, "decision_source": "primary", "quality_gate": GATE,
+            "proposals": [proposal(True)],
+            "review": None,
+            "decision_source": "primary",
+            "quality_gate": GATE,
         },
         "schema_version": 1,
-    }  # fmt: skip
+    }
 
 
 def attempt(number: int) -> dict[str, Any]:
@@ -41,17 +74,34 @@ def attempt(number: int) -> dict[str, Any]:
 
 def ended(run_id: str, cause: str, code: int | None, start: float | None, end: float | None) -> Event:
     return {
-        "event": "attempt_ended", "run_id": run_id, "attempt": 1, "cause": cause, "exit_code": code, "duration_s": 3.0,
-        "cpu_s": 2.0, "peak_memory_bytes": 1000, "started_monotonic_s": start, "ended_monotonic_s": end, "slots": 1,
-        "ended_utc": "2026-03-01T22:00:09Z", "detail": None,
-    }  # fmt: skip
+        "event": "attempt_ended",
+        "run_id": run_id,
+        "attempt": 1,
+        "cause": cause,
+        "exit_code": code,
+        "duration_s": 3.0,
+        "cpu_s": 2.0,
+        "peak_memory_bytes": 1000,
+        "started_monotonic_s": start,
+        "ended_monotonic_s": end,
+        "slots": 1,
+        "ended_utc": "2026-03-01T22:00:09Z",
+        "detail": None,
+    }
 
 
 def run_ended(run_id: str, state: str, bootstrap: bool = False) -> Event:
     return {
-        "event": "run_ended", "run_id": run_id, "state": state, "cause": None, "detail": None, "result": None,
-        "metrics": {"val_log_loss": 0.5}, "bootstrap": bootstrap, "outcome": state,
-    }  # fmt: skip
+        "event": "run_ended",
+        "run_id": run_id,
+        "state": state,
+        "cause": None,
+        "detail": None,
+        "result": None,
+        "metrics": {"val_log_loss": 0.5},
+        "bootstrap": bootstrap,
+        "outcome": state,
+    }
 
 
 def campaign() -> list[Event]:

@@ -57,7 +57,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> type[CountingFile]:
 def fifty_thousand(folder: Path) -> Path:
     path = folder / "logs" / "events.jsonl"
     path.parent.mkdir()
-    text = "".join(json.dumps({"seq": n, "ts_utc": "", "event": "x", "fill": "y" * 60}) + "\n" for n in range(1, 50_001))
+    text = "".join(
+        json.dumps({"seq": n, "ts_utc": "", "event": "x", "fill": "y" * 60}) + "\n" for n in range(1, 50_001)
+    )
     path.write_text(text, encoding="utf-8")
     return path
 
@@ -65,7 +67,12 @@ def fifty_thousand(folder: Path) -> Path:
 def test_numbers_rise_over_restarts(tmp_path: Path, clock: Clock) -> None:
     journal = opened(tmp_path, clock)
     assert journal.seq == 0 and journal.repaired is None
-    assert journal.append("one", text="ä\n") == {"seq": 1, "ts_utc": "2026-03-01T22:00:00Z", "event": "one", "text": "ä\n"}
+    assert journal.append("one", text="ä\n") == {
+        "seq": 1,
+        "ts_utc": "2026-03-01T22:00:00Z",
+        "event": "one",
+        "text": "ä\n",
+    }
     journal.append("cycle_opened")
     again = opened(tmp_path, clock)
     assert again.seq == 2
@@ -75,7 +82,9 @@ def test_numbers_rise_over_restarts(tmp_path: Path, clock: Clock) -> None:
     assert again.after(0)[0]["text"] == "ä\n" and again.after(3) == []
 
 
-def test_what_could_not_be_written_did_not_happen(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_could_not_be_written_did_not_happen(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     journal = opened(tmp_path, clock)
     journal.append("one")
 
@@ -157,7 +166,7 @@ def test_last_events_are_bounded_and_tolerant(tmp_path: Path, counted: type[Coun
     path = fifty_thousand(tmp_path)
     assert [event["seq"] for event in last_events(path, 3)] == [49_998, 49_999, 50_000]
     few = last_events(path, 50_000, max_bytes=10_000)
-    assert 90 <= len(few) <= 110 and few[-1]["seq"] == 50_000
+    assert 80 <= len(few) <= 100 and few[-1]["seq"] == 50_000
     assert counted.read_bytes <= 3 * journals._BLOCK_BYTES
     with path.open("a", encoding="utf-8") as stream:
         stream.write('not json\n{"seq": 50001, "being wri')

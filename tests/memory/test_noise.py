@@ -2,7 +2,7 @@
 
 import pytest
 
-from llm_loop.memory.noise import Measured, TieBasis, tied
+from llm_loop.memory.noise import Measured, TieBasis, pooled_spread, tied
 
 
 def test_a_lucky_difference_over_three_seeds_is_a_tie() -> None:
@@ -29,6 +29,23 @@ def test_one_spread_serves_both() -> None:
         single = Measured(mean=other, interval=(0.0, 1.0))
         assert tied(seeded, single) == (is_tied, TieBasis.SEEDS)
         assert tied(single, seeded) == (is_tied, TieBasis.SEEDS)
+
+
+def test_one_degree_of_freedom_is_no_spread() -> None:
+    twice, single = Measured(mean=0.13, n=2, sd=0.02), Measured(mean=0.27, interval=(0.24, 0.31))
+    assert tied(twice, single) == (False, TieBasis.INTERVAL)
+    assert tied(twice, Measured(mean=0.27)) == (None, TieBasis.UNKNOWN)
+
+
+def test_the_spread_is_pooled_over_all_that_was_repeated() -> None:
+    pooled = pooled_spread([(0.1, 0.12), (0.5,), (0.2, 0.23, 0.26)])
+    assert pooled is not None and pooled.freedom == 3
+    assert pooled.sd == pytest.approx(((0.0002 + 0.0018) / 3) ** 0.5)
+    # t(3) = 3.182, half width 3.182 * 0.02582 * sqrt(1.5) = 0.1006
+    twice = Measured(mean=0.11, n=2, sd=0.0141)
+    assert tied(twice, Measured(mean=0.21), pooled) == (True, TieBasis.SEEDS)
+    assert tied(twice, Measured(mean=0.211), pooled) == (False, TieBasis.SEEDS)
+    assert pooled_spread([(0.1,), (0.2,)]) is None
 
 
 def test_two_seeds_say_little() -> None:

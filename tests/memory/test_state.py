@@ -32,7 +32,13 @@ def test_a_snapshot_and_the_rest_equal_the_whole_replay(cut: int) -> None:
 
 def test_what_the_campaign_comes_to() -> None:
     state = after(len(campaign()))
-    assert (state.seq, state.cycle, state.cycles_closed, state.runs_made, state.calls_made) == (len(campaign()), 5, 3, 3, 4)
+    assert (state.seq, state.cycle, state.cycles_closed, state.runs_made, state.calls_made) == (
+        len(campaign()),
+        5,
+        3,
+        3,
+        4,
+    )
     assert list(state.runs) == ["R0003"]
     run = state.runs["R0003"]
     assert (run.state, run.stop_reason, run.last_attempt.pid) == (RunState.RUNNING, "stall", 99)
@@ -56,7 +62,10 @@ def test_a_plan_remembers_who_was_asked_and_what_they_said() -> None:
 
 def test_attempts_follow_each_other_in_a_run() -> None:
     run = after(19).runs["R0001"]
-    assert [(one.number, one.cause, one.exit_code) for one in run.attempts] == [(1, "interrupted", None), (2, "exited", 0)]
+    assert [(one.number, one.cause, one.exit_code) for one in run.attempts] == [
+        (1, "interrupted", None),
+        (2, "exited", 0),
+    ]
     assert run.attempts[0].pid == 77 and run.attempts[1].pid is None
     assert run.staged_seq == 10
 
@@ -117,11 +126,22 @@ def spoilt(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "value",
     [
-        {}, [], 7, {"loop": None}, {"loop": {}}, spoilt(runs=[]), spoilt(runs={"R1": 3}), spoilt(runs={"R1": {}}), spoilt(plan=3),
-        spoilt(plan={"a": 1}), spoilt(slot_use={"minutes": 3}), spoilt(recent_experiments=[1]), spoilt(runs={"R1": GATE}),
+        {},
+        [],
+        7,
+        {"loop": None},
+        {"loop": {}},
+        spoilt(runs=[]),
+        spoilt(runs={"R1": 3}),
+        spoilt(runs={"R1": {}}),
+        spoilt(plan=3),
+        spoilt(plan={"a": 1}),
+        spoilt(slot_use={"minutes": 3}),
+        spoilt(recent_experiments=[1]),
+        spoilt(runs={"R1": GATE}),
     ],
     ids=range(13),
-)  # fmt: skip
+)
 def test_what_is_no_snapshot_is_corrupt_and_named(tmp_path: Path, value: object) -> None:
     path = tmp_path / "state.json"
     path.write_text(json.dumps(value), encoding="utf-8")

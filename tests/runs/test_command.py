@@ -34,9 +34,12 @@ SHOW = "import json, os, sys; print(json.dumps([*sys.argv[1:], os.getcwd()]))"
         ("python 'a b.py' \"c d\" e'f 'g", ["python", "a b.py", "c d", "ef g"]),
         ("python -c 'print(1); x = \"$HOME\"'", ["python", "-c", 'print(1); x = "$HOME"']),
         ("python '' \"\"", ["python", "", ""]),
-        ("python t.py --out {run_dir}/x --in '{workspace}'", ["python", "t.py", "--out", "{run_dir}/x", "--in", "{workspace}"]),
+        (
+            "python t.py --out {run_dir}/x --in '{workspace}'",
+            ["python", "t.py", "--out", "{run_dir}/x", "--in", "{workspace}"],
+        ),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("shell", ["bash", "sh", "pwsh", "powershell"])
 def test_one_program_with_plain_arguments_is_direct(command: str, words: list[str], shell: str) -> None:
     assert direct_words(command, shell) == words
@@ -46,7 +49,7 @@ def test_one_program_with_plain_arguments_is_direct(command: str, words: list[st
     ("command", "words"),
     [
         (r"python C:\data\train.py", ["python", r"C:\data\train.py"]),
-        ("python 'it''s' \"a \"\"b\"\"\"", ["python", "it's", 'a "b"']),
+        ('python \'it\'\'s\' "a ""b"""', ["python", "it's", 'a "b"']),
     ],
 )
 def test_powershell_words(command: str, words: list[str]) -> None:
@@ -56,13 +59,33 @@ def test_powershell_words(command: str, words: list[str]) -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        "cd repo && python train.py", "python a.py; python b.py", "python a.py | tee log", "python a.py > log",
-        "python a.py &", "python *.py", "LR=1 python a.py", "python $SCRIPT", 'python "$SCRIPT"', "python `which x`",
-        "python ~/a.py", r"python a\ b.py", "python a.py # note", "python a.py {a,b}", "(python a.py)",
-        "python a.py\npython b.py", "python - <<'EOF'\nprint(\"it's\")\nEOF", "cd repo", "export A=1", "source env.sh",
-        "exec python a.py", "time python a.py", "", "   ", "# it's only a comment",
+        "cd repo && python train.py",
+        "python a.py; python b.py",
+        "python a.py | tee log",
+        "python a.py > log",
+        "python a.py &",
+        "python *.py",
+        "LR=1 python a.py",
+        "python $SCRIPT",
+        'python "$SCRIPT"',
+        "python `which x`",
+        "python ~/a.py",
+        r"python a\ b.py",
+        "python a.py # note",
+        "python a.py {a,b}",
+        "(python a.py)",
+        "python a.py\npython b.py",
+        "python - <<'EOF'\nprint(\"it's\")\nEOF",
+        "cd repo",
+        "export A=1",
+        "source env.sh",
+        "exec python a.py",
+        "time python a.py",
+        "",
+        "   ",
+        "# it's only a comment",
     ],
-)  # fmt: skip
+)
 def test_what_only_bash_understands_goes_to_bash(command: str) -> None:
     assert direct_words(command, "bash") is None
 
@@ -70,10 +93,20 @@ def test_what_only_bash_understands_goes_to_bash(command: str) -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        "Set-Location repo; python a.py", "python a.py | Tee-Object log", "python $env:X", 'python "$x"', "& python a.py",
-        "python (Get-Item x)", "python a,b", "python @args", "python a`tb", "Get-ChildItem x", "Write-Output done", "cd x",
+        "Set-Location repo; python a.py",
+        "python a.py | Tee-Object log",
+        "python $env:X",
+        'python "$x"',
+        "& python a.py",
+        "python (Get-Item x)",
+        "python a,b",
+        "python @args",
+        "python a`tb",
+        "Get-ChildItem x",
+        "Write-Output done",
+        "cd x",
     ],
-)  # fmt: skip
+)
 def test_what_only_powershell_understands_goes_to_powershell(command: str) -> None:
     assert direct_words(command, "pwsh") is None
 
@@ -81,7 +114,7 @@ def test_what_only_powershell_understands_goes_to_powershell(command: str) -> No
 @pytest.mark.parametrize("command", ["python 'a", 'python "a', "cd x; echo \"it's"])
 @pytest.mark.parametrize("shell", ["bash", "pwsh"])
 def test_an_open_quote_is_refused(command: str, shell: str, tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="open . quote"):
+    with pytest.raises(CommandError, match=r"open . quote"):
         start_form(command, shell, tmp_path, {})
 
 
@@ -103,13 +136,15 @@ def bash(command: str, folder: Path, shell: str = "bash") -> subprocess.Complete
     assert form.argv == (shell, str(folder / "command.sh"))
     for name, text in form.files.items():
         (folder / name).write_text(text, encoding="utf-8")
-    return subprocess.run(form.argv, cwd=folder, capture_output=True, text=True, encoding="utf-8", timeout=20, check=False)
+    return subprocess.run(
+        form.argv, cwd=folder, capture_output=True, text=True, encoding="utf-8", timeout=20, check=False
+    )
 
 
 @pytest.fixture
 def nasty(tmp_path: Path) -> Path:
     """Everything that a shell might read in a path."""
-    folder = tmp_path / "it's \"a\" [weird] $HOME `id` & tä\\st; #1 (x) *{a,b}! ~"
+    folder = tmp_path / 'it\'s "a" [weird] $HOME `id` & tä\\st; #1 (x) *{a,b}! ~'
     folder.mkdir()
     (folder / "show.py").write_text(SHOW, encoding="utf-8")
     (folder / "run").mkdir()
@@ -128,7 +163,7 @@ PLACES = {
     "double": ('show "{run_dir}" "out={run_dir}/x y"', [RUN, "out=" + RUN + "/x y"]),
     "glued quotes": ("show 'a'{run_dir}\"b\"", ["a" + RUN + "b"]),
     "assignment": ('OUT={run_dir}/x; show "$OUT"', [RUN + "/x"]),
-    "exported": ("export OUT={run_dir}; show \"$OUT\"", [RUN]),
+    "exported": ('export OUT={run_dir}; show "$OUT"', [RUN]),
     "substitution": ("show $(cat {run_dir}/a.json)", ["a.json"]),
     "substitution in double quotes": ('show "$(cat "{run_dir}/a.json")" "{run_dir}"', ["a.json", RUN]),
     "substitution, bare inside double quotes": ('show "<$(cat {run_dir}/a.json)>"', ["<a.json>"]),
@@ -138,11 +173,11 @@ PLACES = {
     "behind a comment with a quote": ("# don't worry\nshow {run_dir}", [RUN]),
     "an open here-document": ('X=$(cat <<END\nit\'s {run_dir}\nEND\n); show "$X" {run_dir}', ["it's " + RUN, RUN]),
     "a closed here-document": ("X=$(cat <<'END'\nit's {run_dir} $X\nEND\n); show \"$X\"", ["it's " + RUN + " $X"]),
-    "behind a here-document with tabs": ("cat > n.txt <<-\"END\"\nit's\n\tEND\nshow {run_dir}", [RUN]),
+    "behind a here-document with tabs": ('cat > n.txt <<-"END"\nit\'s\n\tEND\nshow {run_dir}', [RUN]),
     "parentheses": ("(show {run_dir})", [RUN]),
     "escaped quote": (r"""show "a\"{run_dir}\"b" \'{run_dir}""", ['a"' + RUN + '"b', "'" + RUN]),
-    "loop": ("for f in {run_dir}/*.json; do show \"$f\"; done", [RUN + "/b.json"]),
-}  # fmt: skip
+    "loop": ('for f in {run_dir}/*.json; do show "$f"; done', [RUN + "/b.json"]),
+}
 
 
 @needs_bash
@@ -162,7 +197,9 @@ def test_backquotes_in_double_quotes(weird_path: Path) -> None:
     assert bash('echo "<`cat {run_dir}/a.json`>"', weird_path).stdout == "<found>\n"
 
 
-@pytest.mark.parametrize("command", ["python - <<'E F'\nprint(\"it's {x}\")\nE F\n", "a; echo \"{ws}\" '{run}' # don't"])
+@pytest.mark.parametrize(
+    "command", ["python - <<'E F'\nprint(\"it's {x}\")\nE F\n", "a; echo \"{ws}\" '{run}' # don't"]
+)
 def test_text_without_tokens_is_not_touched(command: str) -> None:
     assert quoting.fill_quoted(command, "posix", {"run_dir": "/r"}) == command
 
@@ -171,11 +208,18 @@ def test_text_without_tokens_is_not_touched(command: str) -> None:
 @pytest.mark.parametrize(
     ("command", "code"),
     [
-        ("false | cat", 1), ("cat /none | cat; echo on", 1), ("false; true", 1), ("true && exit 5", 5),
-        ("no-such-program-x; true", 127), ("cd /none; true", 1), ("false || true", 0), ("if false; then true; fi", 0),
-        ("bash -c 'kill -9 $$'; true", 137), ("(exit 3); true", 3),
+        ("false | cat", 1),
+        ("cat /none | cat; echo on", 1),
+        ("false; true", 1),
+        ("true && exit 5", 5),
+        ("no-such-program-x; true", 127),
+        ("cd /none; true", 1),
+        ("false || true", 0),
+        ("if false; then true; fi", 0),
+        ("bash -c 'kill -9 $$'; true", 137),
+        ("(exit 3); true", 3),
     ],
-)  # fmt: skip
+)
 def test_a_failed_program_fails_the_command(tmp_path: Path, command: str, code: int) -> None:
     assert bash(command, tmp_path).returncode == code
 
@@ -195,7 +239,11 @@ def powershell(command: str, path: str) -> str:
 
 def test_the_powershell_form(tmp_path: Path) -> None:
     form = start_form("Set-Location 'x'; python a.py", "powershell", tmp_path, {})
-    assert form.argv[0] == "powershell" and form.argv[-3:] == ("-File", str(tmp_path / "wrapper.ps1"), str(tmp_path / "command.ps1"))
+    assert form.argv[0] == "powershell" and form.argv[-3:] == (
+        "-File",
+        str(tmp_path / "wrapper.ps1"),
+        str(tmp_path / "command.ps1"),
+    )
     assert {"-NoProfile", "-NonInteractive", "Bypass"} < set(form.argv)
     assert form.files["command.ps1"] == "\ufeffSet-Location 'x'; python a.py\n", "5.1 needs the mark"
     assert form.files["wrapper.ps1"] == commands.POWERSHELL_WRAPPER and commands.POWERSHELL_WRAPPER.isascii()
@@ -212,7 +260,7 @@ def test_the_powershell_form(tmp_path: Path) -> None:
         ("$o={run_dir}/x; python $o", "$o='P''s $v `/x'; python $o"),
         ("$env:O = {run_dir}; python a.py", "$env:O = 'P''s $v `'; python a.py"),
         ("f @({run_dir}, {workspace})", "f @('P''s $v `', '/w')"),
-        ('cd x; f "$(g "{run_dir}") $(g {run_dir})"', 'cd x; f "$(g "P\'s `$v ``") $(g \'P\'\'s $v `\')"'),
+        ('cd x; f "$(g "{run_dir}") $(g {run_dir})"', "cd x; f \"$(g \"P's `$v ``\") $(g 'P''s $v `')\""),
         ("# it's here\nf {run_dir}", "# it's here\nf 'P''s $v `'"),
         ("<# it's\n {run_dir} #> f {run_dir}", "<# it's\n P's $v ` #> f 'P''s $v `'"),
     ],
@@ -232,11 +280,15 @@ def test_powershell_takes_typographic_quotes_for_quotes() -> None:
 @pytest.mark.parametrize(
     ("asked", "there", "platform", "chosen"),
     [
-        ("auto", {"bash", "sh"}, "linux", "bash"), ("auto", {"sh"}, "linux", "sh"), ("auto", {"powershell"}, "win32", "powershell"),
-        ("auto", {"pwsh", "powershell"}, "win32", "pwsh"), ("powershell", {"pwsh"}, "linux", "pwsh"), ("pwsh", set(), "linux", "pwsh"),
+        ("auto", {"bash", "sh"}, "linux", "bash"),
+        ("auto", {"sh"}, "linux", "sh"),
+        ("auto", {"powershell"}, "win32", "powershell"),
+        ("auto", {"pwsh", "powershell"}, "win32", "pwsh"),
+        ("powershell", {"pwsh"}, "linux", "pwsh"),
+        ("pwsh", set(), "linux", "pwsh"),
         ("bash", {"bash"}, "win32", "bash"),
     ],
-)  # fmt: skip
+)
 def test_the_shell_is_the_one_that_is_there(
     monkeypatch: pytest.MonkeyPatch, asked: str, there: set[str], platform: str, chosen: str
 ) -> None:

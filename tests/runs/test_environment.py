@@ -17,19 +17,47 @@ def environment(**base: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     "name",
     [
-        "OPENAI_API_KEY", "HF_TOKEN", "GITHUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "PGPASSWORD", "my_password",
-        "KAGGLE_KEY", "SSH_PRIVATE_KEY", "GOOGLE_APPLICATION_CREDENTIALS", "GPG_PASSPHRASE", "GITHUB_PAT", "MYSQL_PWD", "KEY",
-        "CODEX_HOME", "LLM_LOOP_MODEL", "llm_loop_note", "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV",
+        "OPENAI_API_KEY",
+        "HF_TOKEN",
+        "GITHUB_TOKEN",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "PGPASSWORD",
+        "my_password",
+        "KAGGLE_KEY",
+        "SSH_PRIVATE_KEY",
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "GPG_PASSPHRASE",
+        "GITHUB_PAT",
+        "MYSQL_PWD",
+        "KEY",
+        "CODEX_HOME",
+        "LLM_LOOP_MODEL",
+        "llm_loop_note",
+        "PYTHONPATH",
+        "PYTHONHOME",
+        "PYTHONSTARTUP",
+        "VIRTUAL_ENV",
     ],
-)  # fmt: skip
+)
 def test_secrets_and_what_bends_the_interpreter_stay_out(name: str) -> None:
     assert name not in environment(**{name: "x"})
 
 
 @pytest.mark.parametrize(
     "name",
-    ["HOME", "LANG", "CUDA_VISIBLE_DEVICES", "KEYBOARD", "MONKEY_SEE", "TOKENIZERS_PARALLELISM", "PWD", "SSH_AUTH_SOCK", "PATHEXT"],
-)  # fmt: skip
+    [
+        "HOME",
+        "LANG",
+        "CUDA_VISIBLE_DEVICES",
+        "KEYBOARD",
+        "MONKEY_SEE",
+        "TOKENIZERS_PARALLELISM",
+        "PWD",
+        "SSH_AUTH_SOCK",
+        "PATHEXT",
+    ],
+)
 def test_the_rest_stays(name: str) -> None:
     assert environment(**{name: "x"})[name] == "x"
 

@@ -75,7 +75,10 @@ def test_a_direct_command_runs_in_its_folder_with_its_files(bench: Bench) -> Non
     ending = bench.run(command, files={"lr.yaml": "lr: 0.1"})
     assert (ending.cause, ending.exit_code) == (EndCause.EXITED, 0)
     assert not (bench.folder / "command.sh").exists()
-    assert bench.launch.stdout.read_text(encoding="utf-8").strip() == f"lr: 0.1 {bench.launch.cwd} {bench.launch.workspace}"
+    assert (
+        bench.launch.stdout.read_text(encoding="utf-8").strip()
+        == f"lr: 0.1 {bench.launch.cwd} {bench.launch.workspace}"
+    )
 
 
 def test_a_shell_command_fails_when_a_part_of_it_fails(bench: Bench) -> None:

@@ -28,13 +28,24 @@ def test_a_printed_dict_or_json_object_is_a_row(line: bytes, row: dict[str, obje
 @pytest.mark.parametrize(
     "line",
     [
-        b"", b"epoch 3 val_loss 0.1", b'{"epoch": 1}', b'{"val_loss": 1}', b'{"epoch": "1", "val_a": 2}', b"{'epoch': 1, 'val_a':}",
-        b'["epoch", "val_a"]', b"{'epoch', 'val_a'}", b"{'epoch': 1, 'val_a': __import__('os').getcwd()}", b"{[]: 'epoch'}",
-        b'{"epoch": 1, "val_a": "' + b"x" * 20_000 + b'"}', b'{"epoch": 1, "val_a": ' + b"[" * 9_000 + b"]" * 9_000 + b"}",
-        b'{"epoch": 1, "val_a": ' + b"1" * 5_000 + b"}", b"{'epoch': \x00, 'val_a': 1}", b"{\xff 'epoch': 1 'val_}",
+        b"",
+        b"epoch 3 val_loss 0.1",
+        b'{"epoch": 1}',
+        b'{"val_loss": 1}',
+        b'{"epoch": "1", "val_a": 2}',
+        b"{'epoch': 1, 'val_a':}",
+        b'["epoch", "val_a"]',
+        b"{'epoch', 'val_a'}",
+        b"{'epoch': 1, 'val_a': __import__('os').getcwd()}",
+        b"{[]: 'epoch'}",
+        b'{"epoch": 1, "val_a": "' + b"x" * 20_000 + b'"}',
+        b'{"epoch": 1, "val_a": ' + b"[" * 9_000 + b"]" * 9_000 + b"}",
+        b'{"epoch": 1, "val_a": ' + b"1" * 5_000 + b"}",
+        b"{'epoch': \x00, 'val_a': 1}",
+        b"{\xff 'epoch': 1 'val_}",
     ],
     ids=range(15),
-)  # fmt: skip
+)
 def test_what_is_no_row_is_passed_over(line: bytes) -> None:
     assert row_of(line) is None
 
@@ -72,7 +83,9 @@ def test_a_growing_log_is_read_once_and_a_new_one_from_its_start(tmp_path: Path)
 def test_metrics_json_of_a_foreign_trainer(tmp_path: Path) -> None:
     path = tmp_path / "metrics.json"
     assert rows_of_metrics_json(path) == []
-    path.write_text('\ufeff{"history": [{"epoch": 1, "val_a": NaN}, 7, {"epoch": 2}], "best_epoch": 1}', encoding="utf-8")
+    path.write_text(
+        '\ufeff{"history": [{"epoch": 1, "val_a": NaN}, 7, {"epoch": 2}], "best_epoch": 1}', encoding="utf-8"
+    )
     rows = rows_of_metrics_json(path)
     assert [row["epoch"] for row in rows] == [1, 2] and math.isnan(rows[0]["val_a"])
     for text in ("", "[]", '{"history": {}}', '{"history": [', "[" * 200_000, "1" * 5000):
@@ -98,7 +111,16 @@ def test_a_finished_log_gives_its_last_rows(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("value", "number"),
-    [(1, 1.0), (0.5, 0.5), (True, None), ("1", None), (None, None), (float("nan"), None), (float("inf"), None), (10**400, None)],
+    [
+        (1, 1.0),
+        (0.5, 0.5),
+        (True, None),
+        ("1", None),
+        (None, None),
+        (float("nan"), None),
+        (float("inf"), None),
+        (10**400, None),
+    ],
 )
 def test_only_finite_numbers_count(value: object, number: float | None) -> None:
     assert finite(value) == number

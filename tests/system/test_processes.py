@@ -92,7 +92,8 @@ def test_an_ending_is_found_without_blocking_and_its_keeper_collected(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "[]", "null", '{"cause": "danced"}', '{"exit_code": 1}', "\x00" * 4096, "[" * 100_000, '{"cause": []}']
+    "text",
+    ["{", "[]", "null", '{"cause": "danced"}', '{"exit_code": 1}', "\x00" * 4096, "[" * 100_000, '{"cause": []}'],
 )
 def test_a_spoilt_ending_is_an_ending(tmp_path: Path, text: str) -> None:
     (tmp_path / "exit.json").write_text(text, encoding="utf-8")
@@ -110,7 +111,11 @@ def test_sweep_ends_what_carries_the_tag_and_nothing_else(tmp_path: Path) -> Non
     mine, other = str(uuid.uuid4()), str(uuid.uuid4())
     family = [
         subprocess.Popen(shell(text), env={**os.environ, "LLM_LOOP_RUN": tag}, start_new_session=True)
-        for tag, text in ((mine, "setsid sleep 600 & exec sleep 600"), (other, "exec sleep 600"), (mine + "x", "exec sleep 600"))
+        for tag, text in (
+            (mine, "setsid sleep 600 & exec sleep 600"),
+            (other, "exec sleep 600"),
+            (mine + "x", "exec sleep 600"),
+        )
     ]
     try:
         eventually(lambda: processes.platform._children(family[0].pid))
@@ -173,7 +178,14 @@ def test_batch_files_are_refused(tmp_path: Path, name: str) -> None:
 def test_spec_holds_everything_but_the_environment(tmp_path: Path) -> None:
     with held(tmp_path, "/bin/true", stdin=tmp_path / "in", deadline_s=3.5) as one:
         assert files.read_json(tmp_path / "spec.json") == {
-            "schema_version": 1, "argv": ["/bin/true"], "cwd": str(tmp_path), "stdin": str(tmp_path / "in"),
-            "stdout": str(tmp_path / "out.log"), "stderr": str(tmp_path / "err.log"), "stop_file": str(tmp_path / "STOP"),
-            "grace_s": 5.0, "deadline_s": 3.5, "tag": one.tag,
-        }  # fmt: skip
+            "schema_version": 1,
+            "argv": ["/bin/true"],
+            "cwd": str(tmp_path),
+            "stdin": str(tmp_path / "in"),
+            "stdout": str(tmp_path / "out.log"),
+            "stderr": str(tmp_path / "err.log"),
+            "stop_file": str(tmp_path / "STOP"),
+            "grace_s": 5.0,
+            "deadline_s": 3.5,
+            "tag": one.tag,
+        }

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -222,7 +223,8 @@ def test_any_value_in_a_heartbeat(workspace: WorkspaceBuilder, reader: SnapshotR
     workspace.save()
     pid = hold(workspace)
     in_a_run = {"R0001": {"epoch": "x", "curve": ["y", None]}}
-    for junk in (None, [], {}, "text", -1, 1e400, True, {"R0001": [1]}, in_a_run):
+    kinds: tuple[Any, ...] = (None, [], {}, "text", -1, 1e400, True, {"R0001": [1]}, in_a_run)
+    for junk in kinds:
         keys = ("runs", "holds", "best", "cycle", "phase", "idle_fraction", "worker", "started_utc", "reason", "slots")
         beat = {"daemon_status": "running", "pid": pid, "updated_utc": "x", **dict.fromkeys(keys, junk)}
         workspace.paths.heartbeat.write_text(json.dumps(beat), encoding="utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from rich.cells import cell_len
@@ -34,7 +35,7 @@ def busy(workspace: WorkspaceBuilder, reader: SnapshotReader, hold: Hold) -> Sna
     workspace.save()
     progress = {"epoch": 5, "epochs": 20, "loss": 0.5, "value": 0.25, "best": 0.2, "curve": [0.4, 0.2, 0.25]}
     progress |= {"age_s": 70.0, "silent_s": 65.0, "eta_s": 9.0}
-    beat = {"runs": {running.run_id: progress}, "holds": {"disk": EVIL}, "worker": "built-in planner", "error": EVIL}
+    beat: dict[str, Any] = {"runs": {running.run_id: progress}, "holds": {"disk": EVIL}, "error": EVIL}
     workspace.beat(pid=hold(workspace), **beat)
     return reader.take()
 
