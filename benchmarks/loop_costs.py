@@ -15,6 +15,7 @@ import statistics
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -86,9 +87,9 @@ def gaps(root: Path, environ: dict[str, str], runs: int) -> dict[str, float]:
     script(root, *[{"train": f"sleep {1 + number / 1000}"} for number in range(runs)])  # no two are the same experiment
     with LoopProcess(root, environ, "--cycles", str(runs)) as loop:
         loop.finish(600)
-    endings = [event for event in loop.events("attempt_ended")]
+    endings = loop.events("attempt_ended")
     found = [
-        later["started_monotonic_s"] - earlier["ended_monotonic_s"] for earlier, later in zip(endings, endings[1:])
+        later["started_monotonic_s"] - earlier["ended_monotonic_s"] for earlier, later in pairwise(endings)
     ]
     state = json.loads(loop.paths.state.read_text(encoding="utf-8"))["loop"]["slot_use"]
     return {

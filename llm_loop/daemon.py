@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import platform
-import signal
 import time
 import traceback
 from collections.abc import Mapping
@@ -16,7 +15,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from llm_loop import __version__
@@ -98,7 +96,7 @@ class Daemon:
 
     def run(self) -> str:
         """Run to the end and return why it came."""
-        self._listen()
+        processes.listen(self._take_gesture)
         self._begin()
         while not self._tick():
             self._clock.sleep(TICK_S)
@@ -306,19 +304,16 @@ class Daemon:
             "config_path": str(self._config_path),
         }
 
-    def _listen(self) -> None:
-        """Let signals ask for an ending; they are taken up by the next tick."""
+    def _take_gesture(self, name: str) -> None:
+        """Begin to end as a signal or a console event asks; the next tick takes it up."""
+        self.farewell(*_GESTURES[name])
 
-        def on(number: signal.Signals, ending: Ending, reason: str) -> None:
-            def handle(_number: int, _frame: FrameType | None) -> None:
-                self.farewell(ending, reason)
 
-            signal.signal(number, handle)
-
-        on(signal.SIGINT, Ending.POLITE, "Ctrl-C")
-        on(signal.SIGTERM, Ending.INTERRUPT, "SIGTERM: log-off or shutdown")
-        if (closed := processes.terminal_is_gone()) is not None:
-            on(closed, Ending.LEAVE, "its window was closed")
+_GESTURES = {
+    "interrupt": (Ending.POLITE, "Ctrl-C"),
+    "shutdown": (Ending.INTERRUPT, "log-off or shutdown"),
+    "closed": (Ending.LEAVE, "its window was closed"),
+}
 
 
 def missing_missions(config: Config) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -31,7 +32,7 @@ class LoopProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.process.poll() is None:
-            self.process.terminate()
+            self.interrupt()
             try:
                 self.process.wait(30)
             except subprocess.TimeoutExpired:
@@ -63,6 +64,13 @@ class LoopProcess:
         """End the daemon alone, as a task manager does."""
         self.process.kill()
         self.process.communicate()
+
+    def interrupt(self) -> None:
+        """End it on purpose: Ctrl-C; on Windows, where a test has no console, by the file that `stop` leaves."""
+        if os.name == "nt":
+            self.paths.stop_daemon.touch()
+        else:
+            self.process.send_signal(signal.SIGINT)
 
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)

@@ -129,7 +129,7 @@ def test_missing_unreadable_and_wrongly_encoded_files_are_named(desk: Desk) -> N
             load_config(desk.path, desk.workspace, {})
         return str(caught.value)
 
-    assert refusal() == f"{desk.path}: no such file; a file that holds {{}} means every default"
+    assert refusal() == f"{desk.path}: no such file; go to the folder that holds config/, or name it with --workspace"
     desk.path.write_bytes("{}".encode("utf-16"))
     assert refusal() == f"{desk.path}: not UTF-8 text (byte 0); save it as UTF-8"
     desk.path.unlink()

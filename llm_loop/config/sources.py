@@ -142,7 +142,7 @@ def _text(path: Path) -> str:
     try:
         return read_text(path)
     except FileNotFoundError as error:
-        raise ConfigError(f"{path}: no such file; a file that holds {{}} means every default") from error
+        raise ConfigError(f"{path}: no such file; go to the folder that holds config/, or name it with --workspace") from error
     except CorruptFileError as error:
         raise ConfigError(f"{path}: {error.reason}; save it as UTF-8") from error
     except OSError as error:

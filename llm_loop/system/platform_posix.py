@@ -16,7 +16,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -115,9 +115,11 @@ def start_in_window(argv: Sequence[str]) -> subprocess.Popen[bytes] | None:
     return None
 
 
-def terminal_is_gone() -> signal.Signals | None:
-    """Return the signal that says that the terminal's window was closed."""
-    return signal.SIGHUP
+def listen(gestures: Callable[[str], None]) -> None:
+    """Call ``gestures`` with ``interrupt`` (Ctrl-C), ``shutdown`` (SIGTERM) or ``closed`` (the window is gone)."""
+    names = {signal.SIGINT: "interrupt", signal.SIGTERM: "shutdown", signal.SIGHUP: "closed"}
+    for number in names:
+        signal.signal(number, lambda received, _frame: gestures(names[signal.Signals(received)]))
 
 
 def keep_awake(awake: bool) -> None:

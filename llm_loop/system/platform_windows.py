@@ -12,7 +12,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from ctypes import wintypes
 from pathlib import Path
 from typing import IO, Any
@@ -29,6 +30,10 @@ _STILL_ACTIVE = 259
 _WAIT_OBJECT_0 = 0
 _JOB_EXTENDED_LIMITS = 9
 _JOB_KILL_ON_CLOSE = 0x2000
+_CONSOLE_EVENTS = {2: "closed", 5: "shutdown", 6: "shutdown"}  # CTRL_CLOSE, CTRL_LOGOFF, CTRL_SHUTDOWN
+_CONSOLE_PATIENCE_S = 4.5
+_CONSOLE_CALLBACK = ctypes.WINFUNCTYPE(wintypes.BOOL, wintypes.DWORD)
+_KEPT_HANDLERS: list[Any] = []
 _LOCKFILE_FAIL_IMMEDIATELY = 1
 _ES_CONTINUOUS = 0x80000000
 _ES_SYSTEM_REQUIRED = 0x00000001
@@ -77,7 +82,7 @@ class _Accounting(ctypes.Structure):
 
 
 class _Overlapped(ctypes.Structure):
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         ("Internal", ctypes.c_void_p),
         ("InternalHigh", ctypes.c_void_p),
         ("Offset", wintypes.DWORD),
@@ -208,9 +213,31 @@ def start_in_window(argv: Sequence[str]) -> subprocess.Popen[bytes] | None:
     return subprocess.Popen(argv, creationflags=subprocess.CREATE_NEW_CONSOLE)
 
 
-def terminal_is_gone() -> signal.Signals | None:
-    """Return the signal that says that the terminal's window was closed: there is none."""
-    return None
+def listen(gestures: Callable[[str], None]) -> None:
+    """Call ``gestures`` with ``interrupt`` (Ctrl-C, Ctrl-Break), ``shutdown`` (log-off too) or ``closed``.
+
+    Windows ends the process when the handler of a closed window, a log-off or a shutdown returns, at
+    the latest 5 seconds after the event; the handler, which has a thread of its own, waits that long.
+    """
+    signal.signal(signal.SIGINT, lambda _number, _frame: gestures("interrupt"))
+    signal.signal(signal.SIGBREAK, lambda _number, _frame: gestures("interrupt"))
+    handler = _console_handler(gestures, wait_s=_CONSOLE_PATIENCE_S)
+    _KEPT_HANDLERS.append(handler)  # the system holds no reference
+    _kernel().SetConsoleCtrlHandler(handler, True)
+
+
+def _console_handler(gestures: Callable[[str], None], wait_s: float) -> Any:
+    """Return the C callback for console events other than Ctrl-C and Ctrl-Break, which signals serve."""
+
+    def handle(event: int) -> bool:
+        name = _CONSOLE_EVENTS.get(event)
+        if name is None:
+            return False
+        gestures(name)
+        time.sleep(wait_s)
+        return True
+
+    return _CONSOLE_CALLBACK(handle)
 
 
 def keep_awake(awake: bool) -> None:

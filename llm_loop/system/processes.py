@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -247,9 +246,9 @@ def start_in_window(argv: Sequence[str]) -> subprocess.Popen[bytes]:
     return process
 
 
-def terminal_is_gone() -> signal.Signals | None:
-    """Return the signal that says that the terminal's window was closed; None where there is none."""
-    return platform.terminal_is_gone()
+def listen(gestures: Callable[[str], None]) -> None:
+    """Call ``gestures`` with ``interrupt``, ``shutdown`` or ``closed`` when a person or the machine says so."""
+    platform.listen(gestures)
 
 
 def keep_awake(awake: bool) -> None:

@@ -12,7 +12,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from llm_loop.trainer.failures import DataError
 from llm_loop.trainer.image_set import Dataset, ImageSet, Pixels, content_hash
@@ -118,12 +118,17 @@ def _read_all(
             data = path.read_bytes()
             images.append(read_image(data, settings.image_size or 64, settings.channels))
         except _UNREADABLE as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            skipped.append(f"{path.relative_to(root).as_posix()} ({reason[:120]})")
+            skipped.append(f"{path.relative_to(root).as_posix()} ({_reason(error)})")
             continue
         digests.append(content_hash(data))
         kept.append((name, path))
     return np.stack(images) if images else np.empty(0, np.uint8), digests, kept, skipped
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):  # its own words name an object in memory
+        return "no image in a known format"
+    return (" ".join(str(error).split()) or type(error).__name__)[:120]
 
 
 def _warnings(classes: tuple[str, ...], labels: Rows, found: list[tuple[str, Path]]) -> list[str]:

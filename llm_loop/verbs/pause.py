@@ -7,6 +7,7 @@ from typing import Any
 
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.system import files
+from llm_loop.views.wording import typed
 
 
 def add_to(subparsers: Any) -> None:
@@ -24,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     flag = WorkspacePaths(arguments.workspace).pause
     if arguments.hold:
         files.replace_text(flag, "")
-        print("Paused: nothing new is launched until `llm-loop resume`.")
+        print(f"Paused: nothing new is launched until `{typed('resume')}`.")
     else:
         files.remove(flag)
         print("Resumed.")

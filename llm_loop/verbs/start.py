@@ -24,6 +24,7 @@ from llm_loop.stages.observe import read_search_space
 from llm_loop.system import files, processes
 from llm_loop.system.clock import SystemClock
 from llm_loop.system.instance_lock import InstanceLock, is_held
+from llm_loop.views.wording import typed
 
 DEFAULT_CONFIG = Path("config/daemon_config.json")
 _BACKGROUND_PATIENCE_S = 20.0
@@ -45,7 +46,7 @@ def add_to(subparsers: Any) -> None:
         metavar="FILE",
         help="The configuration, relative to the workspace (default: config/daemon_config.json).",
     )
-    parser.add_argument("--cycles", type=_count, metavar="N", help="End after N cycles (default: no end).")
+    parser.add_argument("--cycles", type=_count, metavar="N", help="End after N new cycles (default: no end).")
     parser.add_argument(
         "--run-minutes", type=_minutes, metavar="M", help="End after M minutes, decimals allowed (default: no end)."
     )
@@ -119,13 +120,18 @@ def _say_how_it_decides(config: Config, paths: WorkspacePaths) -> None:
     elif is_logged_in(paths.codex_home):
         talk("A Codex login was found. This version makes no Codex calls yet: the built-in planner decides.")
     else:
-        talk("No Codex login: the built-in planner decides. To log in: llm-loop login")
+        talk(f"No Codex login: the built-in planner decides. To log in: {typed('login')}")
     for notice in (*config.notices, *missing_missions(config)):
         talk(f"note: {notice}")
 
 
 def _start_elsewhere(arguments: argparse.Namespace, paths: WorkspacePaths) -> int:
-    """Start the same loop in the background or in a new window, and wait until it runs."""
+    """Start the same loop in the background or in a new window, and wait until it runs.
+
+    Raises WorkspaceBusyError when another daemon holds the workspace: its heartbeat would pass for the new one's.
+    """
+    with InstanceLock(paths.instance_lock, holder(paths)):
+        pass
     argv = [sys.executable, "-X", "utf8", "-m", "llm_loop", "--workspace", str(paths.root), "start", "--plain"]
     argv += ["--config", str(arguments.config)]
     for flag in ("cycles", "run_minutes", "until"):
@@ -154,7 +160,7 @@ def _await_heartbeat(process: subprocess.Popen[bytes], paths: WorkspacePaths) ->
             print(f"llm_loop ran and ended already; its words are in {paths.daemon_log}.")
             return 0
         if _beats(paths):
-            print(f"llm_loop runs in the background (pid {process.pid}). Look: llm-loop status. End: llm-loop stop.")
+            print(f"llm_loop runs in the background. Look: {typed('status')}. End: {typed('stop')}.")
             return 0
         time.sleep(0.1)
     raise CommandError(
@@ -196,14 +202,17 @@ def talk(text: str) -> None:
 
 
 def _count(text: str) -> int:
-    value = int(text)
+    value = int(text) if text.isascii() and text.isdigit() else 0
     if value < 1:
-        raise argparse.ArgumentTypeError("a whole number from 1 is wanted")
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
     return value
 
 
 def _minutes(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError("a number of minutes above 0 is wanted")
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of minutes above 0")
     return value

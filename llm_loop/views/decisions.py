@@ -16,8 +16,12 @@ _MOST_REFUSALS = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """Hold one reason against one proposal. ``by`` is ``gate``, or ``contract`` for an answer that was no decision."""
+    """Hold one reason against one proposal, the ``proposal``-th of its cycle (from 1).
 
+    ``by`` is ``gate``, or ``contract`` for an answer that was no decision.
+    """
+
+    proposal: int
     by: str
     proposer: str
     reason: str
@@ -45,8 +49,9 @@ class DecisionStatus:
     ``gate`` is the verdict on the decision that was taken: passed, refused (then it became a wait) or
     none (nothing was proposed). ``refusals`` are the reasons against proposals of this cycle, the taken
     one's notes left out. ``mentor`` is None when it was not asked. ``result`` is the closing event's
-    (run_command, wait, ...), or open while the cycle goes on. ``outcome`` is the run's state, ``delta``
-    its value minus the best before it, ``is_best`` whether it was the best so far when it ended.
+    (run_command, wait, ...), or open while the cycle goes on. ``outcome`` is the run's state, ``cause`` and
+    ``detail`` why it ended so, ``delta`` its value minus the best before it, ``is_best`` whether it was
+    the best so far when it ended.
     """
 
     cycle: int | None
@@ -65,6 +70,7 @@ class DecisionStatus:
     reason: str | None
     outcome: str | None
     cause: str | None
+    detail: str | None
     metric: str | None
     value: float | None
     delta: float | None
@@ -94,6 +100,7 @@ def of_cycle_event(event: dict[str, Any]) -> DecisionStatus:
         reason=text_of(event.get("reason"), _REASON_CHARACTERS),
         outcome=text_of(outcome.get("status"), 40),
         cause=text_of(outcome.get("cause"), 120),
+        detail=text_of(outcome.get("detail"), _REASON_CHARACTERS),
         metric=text_of(outcome.get("metric"), 60),
         value=value,
         delta=number_of(event.get("delta_best")),
@@ -122,6 +129,7 @@ def of_open_run(run: Run) -> DecisionStatus:
         reason=None,
         outcome=run.state.value,
         cause=text_of(run.cause, 120),
+        detail=None,
         metric=None,
         value=None,
         delta=None,
@@ -145,20 +153,21 @@ def mentor_word(record: Any) -> MentorWord | None:
 def refusals_of(proposals: list[Any]) -> tuple[Refusal, ...]:
     """Return the reasons against the proposals that were refused or unusable, at most six."""
     found: list[Refusal] = []
-    for proposal in map(dict_of, proposals):
+    for place, proposal in enumerate(map(dict_of, proposals), start=1):
         who = text_of(proposal.get("proposer"), 40) or "unknown"
         for reason in texts_of(proposal.get("unusable"), _REASON_CHARACTERS):
-            found.append(Refusal(by="contract", proposer=who, reason=reason, fix=None))
+            found.append(Refusal(proposal=place, by="contract", proposer=who, reason=reason, fix=None))
         gate = dict_of(proposal.get("quality_gate"))
         if gate.get("blocked"):
-            found += [_of_gate(who, dict_of(detail)) for detail in list_of(gate.get("details"))]
+            found += [_of_gate(place, who, dict_of(detail)) for detail in list_of(gate.get("details"))]
     return tuple(found[:_MOST_REFUSALS])
 
 
-def _of_gate(who: str, detail: dict[str, Any]) -> Refusal:
+def _of_gate(place: int, who: str, detail: dict[str, Any]) -> Refusal:
     code, message = text_of(detail.get("code"), 60) or "refused", text_of(detail.get("message"), _REASON_CHARACTERS)
     reason = code if message is None else f"{code}: {message}"
-    return Refusal(by="gate", proposer=who, reason=reason, fix=text_of(detail.get("fix"), _REASON_CHARACTERS))
+    fix = text_of(detail.get("fix"), _REASON_CHARACTERS)
+    return Refusal(proposal=place, by="gate", proposer=who, reason=reason, fix=fix)
 
 
 def _verdict(proposals: list[Any], *, taken: bool) -> str:

@@ -9,7 +9,7 @@ from llm_loop.memory.journal import Event
 from llm_loop.views.alarms import alarm_of
 from llm_loop.views.decisions import LABEL_CHARACTERS, mentor_word, of_cycle_event, refusals_of
 from llm_loop.views.untrusted import dict_of, list_of, text_of, texts_of, whole_of
-from llm_loop.views.wording import gate_of, local_time, mentor_of, outcome_of
+from llm_loop.views.wording import against, gate_of, local_time, mentor_of, outcome_of
 
 _TEXT_CHARACTERS = 300
 
@@ -35,8 +35,8 @@ class EventLines:
         record = dict_of(run.get("cycle_record"))
         run_id, label = text_of(run.get("run_id"), 40) or "a run", text_of(run.get("label"), LABEL_CHARACTERS) or "?"
         self._labels[run_id] = label
-        refused = len(refusals_of(list_of(record.get("proposals"))))
-        gate = "gate passed" + (f" ({refused} refused before)" if refused else "")
+        words = against(refusals_of(list_of(record.get("proposals"))))
+        gate = "gate passed" + (f" ({words} before)" if words else "")
         category = text_of(dict_of(run.get("decision")).get("idea_category"), 40)
         mentor = mentor_of(mentor_word(record.get("review")))
         return [f"{_cycle(event)} decided {label} ({category}) by {text_of(run.get('proposer'), 40)}: {gate}; {mentor}"]
@@ -64,7 +64,8 @@ class EventLines:
         """Tell what a cycle came to."""
         decision = of_cycle_event(event)
         if decision.run_id is not None:
-            return [f"{decision.run_id} {decision.label} {outcome_of(decision)}"]
+            why = f": {decision.detail}" if decision.outcome in ("failed", "lost") and decision.detail else ""
+            return [f"{decision.run_id} {decision.label} {outcome_of(decision)}{why}"]
         return [f"{_cycle(event)} {outcome_of(decision)}; {gate_of(decision)}; {mentor_of(decision.mentor)}"]
 
     def name(self, event: Event) -> str:

@@ -23,6 +23,7 @@ from llm_loop.views.wording import (
     better,
     condition_of,
     duration,
+    failing_notice,
     gate_of,
     local_offset,
     local_time,
@@ -34,6 +35,7 @@ from llm_loop.views.wording import (
     progress_of,
     seconds_between,
     sparkline,
+    typed,
 )
 
 _BAR_WIDTH = 20
@@ -135,10 +137,12 @@ def _header(page: _Page, snapshot: Snapshot) -> None:
     )
     if (notice := planner_notice(snapshot)) is not None:
         page.paragraph(notice, "bold yellow")
+    if (notice := failing_notice(snapshot)) is not None:
+        page.paragraph(notice, "bold red")
     for source, reason in (daemon.holds or {}).items() if daemon.lives and not daemon.ending else ():
         page.paragraph(f"holding ({source}): {reason}", "yellow")
     if snapshot.paused and not (daemon.lives and "pause" in (daemon.holds or {})):
-        page.paragraph("the PAUSE flag lies here: nothing new is launched until `llm-loop resume`", "yellow")
+        page.paragraph(f"the PAUSE flag lies here: nothing new is launched until `{typed('resume')}`", "yellow")
     if snapshot.finish_up.present:
         page.line(f"finish-up: FINISH_UP.json lies here, status {snapshot.finish_up.status or 'not given'}")
     for note in snapshot.notes:
@@ -228,11 +232,13 @@ def _decision(page: _Page, decision: DecisionStatus) -> None:
             (mentor_of(mentor), "dim" if mentor is None else "magenta"),
         ]
     )
-    for refusal in decision.refusals[:2]:
-        fix = f"; mend: {refusal.fix}" if refusal.fix else ""
-        page.paragraph(f"{refusal.by}: {refusal.reason}{fix}", "yellow", indent=6)
+    against = (f"{one.by}: {one.reason}" + (f"; mend: {one.fix}" if one.fix else "") for one in decision.refusals)
+    for text in list(dict.fromkeys(against))[:2]:
+        page.paragraph(text, "yellow", indent=6)
+    if decision.outcome in ("failed", "lost") and decision.detail:
+        page.paragraph(decision.detail, "red", indent=6)
     if mentor is not None and (mentor.critique or mentor.error):
-        page.line(mentor.critique or mentor.error or "", "magenta", indent=6)
+        page.paragraph(mentor.critique or mentor.error or "", "magenta", indent=6)
 
 
 def _leaderboard(page: _Page, snapshot: Snapshot) -> None:

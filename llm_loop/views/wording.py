@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from llm_loop.memory.leaderboard import Leaderboard
 from llm_loop.system.clock import parse_utc
-from llm_loop.views.decisions import DecisionStatus, MentorWord
+from llm_loop.views.decisions import DecisionStatus, MentorWord, Refusal
 from llm_loop.views.snapshot import Snapshot
 
 
@@ -24,7 +26,17 @@ class Glyphs:
 
 
 UNICODE = Glyphs(full="━", empty="─", levels="▁▂▃▄▅▆▇█", plus_minus="±", dots="…")
+_FAILURES_IN_A_ROW = 3
 ASCII = Glyphs(full="#", empty="-", levels="_.-=+*#@", plus_minus="+/-", dots="...")
+
+
+def typed(verb: str) -> str:
+    """Return what a person types for a verb: ``.venv/bin/llm-loop login``; ``llm-loop login`` where that is no help."""
+    program = Path(sys.executable).with_name("llm-loop.exe" if sys.platform == "win32" else "llm-loop")
+    here = Path.cwd()
+    if not program.is_file() or not program.is_relative_to(here) or " " in str(program.relative_to(here)):
+        return f"llm-loop {verb}"
+    return f"{program.relative_to(here).with_suffix('')} {verb}"
 
 
 def local_time(utc: str | None) -> str:
@@ -120,12 +132,16 @@ def outcome_of(decision: DecisionStatus) -> str:
     return f"{decision.outcome} {decision.metric}={number(decision.value)} ({', '.join(marks)})"
 
 
+def against(refusals: Sequence[Refusal]) -> str:
+    """Count the proposals that had something against them: ``1 refused, 2 unusable``; "" for none."""
+    refused = len({refusal.proposal for refusal in refusals if refusal.by == "gate"})
+    unusable = len({refusal.proposal for refusal in refusals if refusal.by != "gate"})
+    return ", ".join(filter(None, [f"{refused} refused" if refused else "", f"{unusable} unusable" if unusable else ""]))
+
+
 def gate_of(decision: DecisionStatus) -> str:
     """Write the gate's verdict: ``gate passed``, and how many proposals it refused."""
-    refused = sum(refusal.by == "gate" for refusal in decision.refusals)
-    unusable = len(decision.refusals) - refused
-    also = [f"{refused} refused" if refused else "", f"{unusable} unusable" if unusable else ""]
-    words = ", ".join(filter(None, also))
+    words = against(decision.refusals)
     if decision.gate == "passed":
         return "gate passed" + (f" ({words} before)" if words else "")
     return "nothing proposed" if decision.gate == "none" else f"gate: {words or 'refused'}"
@@ -158,7 +174,7 @@ def condition_of(snapshot: Snapshot) -> str:
         case "stopped":
             return f"stopped {local_moment(daemon.ended_utc)}: {daemon.reason or 'no reason given'}"
         case "dead":
-            return "dead: it ended without a word; `llm-loop start` goes on where it was"
+            return f"dead: it ended without a word; `{typed('start')}` goes on where it was"
         case _:
             return "never started here"
 
@@ -167,7 +183,17 @@ def planner_notice(snapshot: Snapshot) -> str | None:
     """Return the notice about a missing Codex login; None where there is one or another program decides."""
     if snapshot.codex_login or snapshot.decides != "built-in planner":
         return None
-    return "no Codex login: the built-in planner decides; log in with `llm-loop login`"
+    return f"no Codex login: the built-in planner decides; log in with `{typed('login')}`"
+
+
+def failing_notice(snapshot: Snapshot) -> str | None:
+    """Return a notice when the last three runs or more all failed; None otherwise."""
+    ended = [one for one in snapshot.decisions if one.outcome is not None and one.result != "open"]
+    count = next((place for place, one in enumerate(reversed(ended)) if one.outcome != "failed"), len(ended))
+    if count < _FAILURES_IN_A_ROW:
+        return None
+    why = ended[-1].detail or ended[-1].cause or "no reason given"
+    return f"the last {count} runs failed; the last one: {why}"
 
 
 def places_of(board: Leaderboard, glyphs: Glyphs) -> list[tuple[str, str, str, str, str]]:

@@ -88,7 +88,7 @@ def loop_steps(checkout: Checkout, *, dev: bool = False) -> list[Step]:
 
 
 def train_steps(checkout: Checkout, *, dev: bool = False) -> list[Step]:
-    """Return the steps of `.venv-train`: torch, its companions, a built copy of the package; with `dev`, pytest."""
+    """Return the steps of `.venv-train`: torch, its companions, a built copy of the package; with `dev`, pytest and psutil."""
     root, folder = checkout.root, checkout.train_folder
     pinning = ("--constraint", str(root / TRAIN_PINS))
     torch = _torch_step(checkout, fingerprint(root / TRAIN_PINS))
@@ -105,8 +105,8 @@ def train_steps(checkout: Checkout, *, dev: bool = False) -> list[Step]:
         with copied_source(root) as source:
             checkout.pip(folder, "install", *options, ".", cwd=source)
 
-    def pytest() -> None:
-        checkout.pip(folder, "install", *pinning, "pytest")
+    def tools() -> None:
+        checkout.pip(folder, "install", *pinning, "pytest", "psutil")
 
     steps = [
         torch,
@@ -115,7 +115,7 @@ def train_steps(checkout: Checkout, *, dev: bool = False) -> list[Step]:
         Step(name="package", mark=sources, tells="building the package", do=package),
     ]
     if dev:
-        steps.append(Step(name="pytest", mark=torch.mark, tells="installing pytest", do=pytest))
+        steps.append(Step(name="tools", mark=torch.mark, tells="installing the tools for tests", do=tools))
     return steps
 
 
