@@ -123,7 +123,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=13, help="Trainings in a campaign (default 13).")
     parser.add_argument("--campaigns", type=int, default=2, help="Campaigns of each kind (default 2).")
     options = parser.parse_args()
-    train = trainer(options.train_python)
+    train = trainer(str(Path(options.train_python).absolute()))
     histories = [campaign(train, options.runs, seed, by_luck=False) for seed in range(options.campaigns)]
     lucky = [campaign(train, options.runs, seed, by_luck=True) for seed in range(options.campaigns)]
     for name, kind in (("planner", histories), ("random", lucky)):

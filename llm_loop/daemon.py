@@ -10,7 +10,7 @@ import os
 import platform
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -90,7 +90,10 @@ class Daemon:
         self._first_cycle = self._context.ledger.state.cycle
         self._awake = False
         self.ticks, self.tick_s, self.slowest_tick_s = 0, 0.0, 0.0
-        self._last_error: str | None = None
+        self._errors: dict[str, str] = {}
+        self._parted = self._stopped = False
+        self._home = _identity(paths.instance_lock)
+        self._flags_taken: dict[Path, tuple[int, int] | None] = {}
 
     # ------------------------------------------------------------ life
 
@@ -121,41 +124,50 @@ class Daemon:
         self._cycle.recover()
 
     def _tick(self) -> bool:
-        """Do what is due; tell whether it is over. The tick guard: a failure is journaled, and life goes on."""
+        """Do what is due; tell whether it is over. What fails holds up nothing else."""
         now_s = self._clock.monotonic()
-        over = False
-        try:
-            self._look_at_config(now_s)
-            self._look_at_requests()
-            over = self._part(now_s) if self._farewell is not None else self._live(now_s)
-            self._keepers.reap()
-            self._last_error = None
-        except LoopError as error:
-            self._complain(f"{type(error).__name__}: {error}")
-        except Exception as error:  # noqa: BLE001 - the tick guard: a defect of ours must not end the night
-            self._complain(f"a defect in llm_loop: {type(error).__name__}: {error}", traceback.format_exc())
-        over |= self._farewell is not None and now_s >= self._farewell_by_s
+        for act in (self._look_at_config, self._look_at_home, self._look_at_requests):
+            self._guarded(act, now_s)
+        if self._farewell is None:
+            for act in (self._hold_when_disk_is_short, self._cycle.tick, self._look_at_limits):
+                self._guarded(act, now_s)
+        else:
+            self._guarded(self._part, now_s)
+        self._guarded(self._reap, now_s)
         self._account(now_s)
+        over = self._parted or (self._farewell is not None and now_s >= self._farewell_by_s)
         if now_s >= self._next_heartbeat_s or over:
             self._next_heartbeat_s = now_s + HEARTBEAT_S
-            self._beat(now_s)
+            self._guarded(self._beat, now_s)
         return over
 
-    def _live(self, now_s: float) -> bool:
-        self._hold_when_disk_is_short()
-        self._cycle.tick(now_s)
+    def _guarded(self, act: Callable[[float], None], now_s: float) -> None:
+        """Do one part of a tick. The tick guard: a failure is journaled, and life goes on."""
+        try:
+            act(now_s)
+            self._errors.pop(act.__name__, None)
+        except LoopError as error:
+            self._complain(act.__name__, f"{type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001 - the tick guard: a defect of ours must not end the night
+            text = f"a defect in llm_loop: {type(error).__name__}: {error}"
+            self._complain(act.__name__, text, traceback.format_exc())
+
+    def _reap(self, now_s: float) -> None:
+        self._keepers.reap()
+
+    def _look_at_limits(self, now_s: float) -> None:
         self._stay_awake()
         if (reason := self._reached_limit(now_s)) is not None:
             self.farewell(Ending.POLITE, reason)
-        return False
 
-    def _part(self, now_s: float) -> bool:
-        """Take the next step of the farewell; tell whether everything has ended."""
+    def _part(self, now_s: float) -> None:
+        """Take the next step of the farewell; note when everything has ended."""
         assert self._farewell is not None
         context, slots = self._context, self._cycle.slots
         context.accepts_cycles = False
         if self._farewell.ending is Ending.LEAVE:
-            return True
+            self._parted = True
+            return
         polite = self._farewell.ending is Ending.POLITE
         context.holds["farewell"] = "the loop ends"
         for run in context.ledger.state.in_state(RunState.RUNNING):
@@ -164,9 +176,8 @@ class Daemon:
             slots.drop_staged("dropped: the loop was stopped")
         slots.advance(now_s)
         planned = self._cycle.cancel_planning("the loop was stopped") if polite else True
+        self._parted = planned and not context.ledger.state.in_state(RunState.RUNNING)
         context.ledger.save()
-        running = context.ledger.state.in_state(RunState.RUNNING)
-        return planned and not running
 
     def _end(self) -> str:
         assert self._farewell is not None
@@ -175,7 +186,8 @@ class Daemon:
                 "daemon_ended", reason=self._farewell.reason, ending=self._farewell.ending.value, exit_code=0
             )
             self._context.ledger.save()
-        self._beat(self._clock.monotonic(), stopped=True)
+        self._stopped = True
+        self._guarded(self._beat, self._clock.monotonic())
         processes.keep_awake(False)
         return self._farewell.reason
 
@@ -197,9 +209,15 @@ class Daemon:
         changed = _changed_keys(self._context.config, config)
         self._context.config = config
         self._context.memory.use(config)
-        self._context.ledger.record("config_changed", keys=changed)
+        if changed:
+            self._context.ledger.record("config_changed", keys=changed)
 
-    def _look_at_requests(self) -> None:
+    def _look_at_home(self, now_s: float) -> None:
+        """End when ``.llm_loop`` was removed or replaced: another daemon may hold the new one."""
+        if self._farewell is None and self._home is not None and _identity(self._paths.instance_lock) != self._home:
+            self.farewell(Ending.POLITE, f"{self._paths.loop} was removed or replaced while the loop ran")
+
+    def _look_at_requests(self, now_s: float) -> None:
         requests = read_requests(self._paths)
         ledger = self._context.ledger
         if requests.pause:
@@ -208,27 +226,36 @@ class Daemon:
             self._context.holds["pause"] = "paused by a person"
         elif self._context.holds.pop("pause", None) is not None:
             ledger.record("resumed")
-        if requests.stop_daemon is not None:
+        if requests.stop_daemon is not None and self._is_new(self._paths.stop_daemon):
             leave = requests.stop_daemon == LEAVE_RUN
             self.farewell(Ending.LEAVE if leave else Ending.POLITE, "stopped on request")
-            ledger.record("flag_consumed", flag=self._paths.stop_daemon.name, text=requests.stop_daemon)
-            consume(self._paths.stop_daemon)
-        if requests.stop_current_run is not None:
+            self._consume(self._paths.stop_daemon, requests.stop_daemon)
+        if requests.stop_current_run is not None and self._is_new(self._paths.stop_current_run):
             wanted = requests.stop_current_run
             for run in ledger.state.in_state(RunState.RUNNING):
                 if wanted in ("", run.run_id):
                     self._cycle.slots.request_stop(run, "stop_flag:STOP_CURRENT_RUN")
-            ledger.record("flag_consumed", flag=self._paths.stop_current_run.name, text=wanted)
-            consume(self._paths.stop_current_run)
+            self._consume(self._paths.stop_current_run, wanted)
 
-    def _hold_when_disk_is_short(self) -> None:
+    def _is_new(self, flag: Path) -> bool:
+        """Tell whether a flag was not obeyed yet: one that cannot be removed must not stop the next run too."""
+        return flag not in self._flags_taken or self._flags_taken[flag] != files.signature(flag)
+
+    def _consume(self, flag: Path, text: str) -> None:
+        self._flags_taken[flag] = files.signature(flag)
+        self._context.ledger.record("flag_consumed", flag=flag.name, text=text)
+        consume(flag)
+        del self._flags_taken[flag]
+
+    def _hold_when_disk_is_short(self, now_s: float) -> None:
         free_mb = files.free_bytes(self._paths.loop) // 1_000_000
         wanted = self._context.config.min_free_disk_mb
         holds = self._context.holds
         if free_mb < wanted:
-            if "disk" not in holds:
-                self._context.ledger.record("disk_short", free_mb=free_mb, wanted_mb=wanted)
+            is_news = "disk" not in holds
             holds["disk"] = f"only {free_mb} MB of disk are free, {wanted} MB are wanted: free some"
+            if is_news:
+                self._context.ledger.record("disk_short", free_mb=free_mb, wanted_mb=wanted)
         elif holds.pop("disk", None) is not None:
             self._context.ledger.record("disk_free_again", free_mb=free_mb)
 
@@ -257,10 +284,10 @@ class Daemon:
 
     # ------------------------------------------------------------ what people see
 
-    def _complain(self, text: str, trace: str | None = None) -> None:
-        """Journal a failure of a tick once, however often it comes back in a row."""
-        if text != self._last_error:
-            self._last_error = text
+    def _complain(self, part: str, text: str, trace: str | None = None) -> None:
+        """Journal a failure of a part of the tick once, however often it comes back in a row."""
+        if text != self._errors.get(part):
+            self._errors[part] = text
             with suppress(FileWriteError):
                 self._context.ledger.record("error", why=text, trace=trace)
 
@@ -270,16 +297,16 @@ class Daemon:
         self.tick_s += spent
         self.slowest_tick_s = max(self.slowest_tick_s, spent)
 
-    def _beat(self, now_s: float, *, stopped: bool = False) -> None:
+    def _beat(self, now_s: float) -> None:
         with suppress(FileWriteError):  # the next one comes in two seconds
-            files.replace_json(self._paths.heartbeat, self._heartbeat(now_s, stopped=stopped), durable=False)
+            files.replace_json(self._paths.heartbeat, self._heartbeat(now_s), durable=False)
 
-    def _heartbeat(self, now_s: float, *, stopped: bool) -> dict[str, Any]:
+    def _heartbeat(self, now_s: float) -> dict[str, Any]:
         context = self._context
         state = context.ledger.state
         return {
             "schema_version": 1,
-            "daemon_status": "stopped" if stopped else "ending" if self._farewell else "running",
+            "daemon_status": "stopped" if self._stopped else "ending" if self._farewell else "running",
             "run_id": context.config.run_id,
             "pid": os.getpid(),
             "version": __version__,
@@ -296,7 +323,7 @@ class Daemon:
             "best": context.memory.best(),
             "codex_login": is_logged_in(self._paths.codex_home),
             "worker": context.worker_name(),
-            "error": self._last_error,
+            "error": next(iter(self._errors.values()), None),
             "ticks": self.ticks,
             "tick_seconds": round(self.tick_s, 4),
             "slowest_tick_seconds": round(self.slowest_tick_s, 4),
@@ -314,6 +341,15 @@ _GESTURES = {
     "shutdown": (Ending.INTERRUPT, "log-off or shutdown"),
     "closed": (Ending.LEAVE, "its window was closed"),
 }
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another one of its name; None when there is none."""
+    try:
+        entry = path.stat()
+    except OSError:
+        return None
+    return entry.st_dev, entry.st_ino
 
 
 def missing_missions(config: Config) -> list[str]:

@@ -10,10 +10,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from llm_loop.contract.outside_file import read_outside
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.system import files
 
 LEAVE_RUN = "leave-run"
+_MOST_BYTES = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +31,7 @@ def read_requests(paths: WorkspacePaths) -> Requests:
     """Return the flags that lie in the workspace; one listing of the folder."""
     try:
         names = set(os.listdir(paths.loop))  # noqa: PTH208 - names, not paths
-    except FileNotFoundError:
+    except OSError:
         return Requests()
     return Requests(
         stop_daemon=_text(paths.stop_daemon) if paths.stop_daemon.name in names else None,
@@ -44,9 +46,12 @@ def consume(path: Path) -> None:
 
 
 def _text(path: Path) -> str:
-    """Read a flag's text, whatever editor or shell wrote it (PowerShell 5.1 writes UTF-16)."""
+    """Read a flag's text, whatever editor or shell wrote it (PowerShell 5.1 writes UTF-16).
+
+    "" when it is no file or no flag of ours could be that long.
+    """
     try:
-        data = path.read_bytes()
+        data = read_outside(path, _MOST_BYTES)
     except OSError:
         return ""
     encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"

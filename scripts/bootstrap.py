@@ -122,8 +122,8 @@ def _run(torch_index: "str | None", before: "list[str]", verb: str, after: "list
 def run_tests(loop_folder: Path, train_folder: Path, flags: "list[str]") -> int:
     """Run the tests of the loop in its environment, those of the trainer in the other; return 0 when both pass."""
     suites = (
-        ("the loop", [_python(loop_folder), "-m", "pytest", "--ignore=tests/trainer"]),
-        ("the trainer", [_python(train_folder), "-m", "pytest", "tests/trainer"]),
+        ("the loop", [_python(loop_folder), "-X", "utf8", "-m", "pytest", "--ignore=tests/trainer"]),
+        ("the trainer", [_python(train_folder), "-X", "utf8", "-m", "pytest", "tests/trainer"]),
     )
     codes = []
     for name, argv in suites:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,8 +14,21 @@ from typing import Any
 
 import pytest
 
+from tests.windows.marks import mark_for_windows
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 FAKES = Path(__file__).resolve().parent / "fakes"
+
+
+def pytest_configure() -> None:
+    """Let children of the tests answer Ctrl-C, also when the tests run in a background job, where it is ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    mark_for_windows(items)
 
 
 class TestClock:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import sys
 from collections.abc import Mapping
@@ -18,14 +19,21 @@ from pathlib import Path
 from typing import Any
 
 from llm_loop.contract.observation import Observation
-from llm_loop.errors import ContractError, CorruptFileError
+from llm_loop.contract.outside_file import open_outside, read_outside
+from llm_loop.errors import ContractError
 from llm_loop.system import files, processes
 from llm_loop.system.processes import EndCause, Ending, HeldCommand, Keepers
 
 BUILTIN = "builtin"
 COMMAND = "command"
 MAX_ANSWER_BYTES = 2_000_000
+MAX_ANSWER_VALUES = 2_000
+MAX_ANSWER_DEPTH = 20
+MAX_KEY_CHARACTERS = 200
+MAX_OUTPUT_BYTES = 50_000_000
+STDOUT, STDERR, STOP_FILE = "stdout.txt", "stderr.txt", "STOP"
 KEPT_CALLS = 40
+_NUMBERED = re.compile(r"-[0-9]{1,9}$")
 _GRACE_S = 1.0
 
 
@@ -59,9 +67,9 @@ class Calls:
             argv=argv,
             cwd=self._workspace,
             stdin=question,
-            stdout=folder / "stdout.txt",
-            stderr=folder / "stderr.txt",
-            stop_file=folder / "STOP",
+            stdout=folder / STDOUT,
+            stderr=folder / STDERR,
+            stop_file=folder / STOP_FILE,
             grace_s=_GRACE_S,
             deadline_s=agent.deadline_s,
         )
@@ -72,7 +80,7 @@ class Calls:
 
         Only plain files that lie directly in a call's folder are removed. Raises FileWriteError.
         """
-        folders = [folder for folder in calls.iterdir() if folder.name.rpartition("-")[2].isdigit()]
+        folders = [folder for folder in calls.iterdir() if _NUMBERED.search(folder.name) and folder.is_dir()]
         folders.sort(key=lambda folder: int(folder.name.rpartition("-")[2]))
         for folder in folders[:-KEPT_CALLS]:
             for file in folder.iterdir():
@@ -86,8 +94,19 @@ class Calls:
         self._keepers.start(folder, _call_environment(os.environ, tag))
 
     def poll(self, folder: Path, now_s: float) -> Ending | None:
-        """Return how the call ended, or None while it is in flight."""
-        return self._keepers.poll(folder, now_s)
+        """Return how the call ended, or None while it is in flight.
+
+        One that prints without end is asked to stop: its answer is refused as it is. Raises FileWriteError.
+        """
+        ending = self._keepers.poll(folder, now_s)
+        if ending is None and any(_size(folder / name) > MAX_OUTPUT_BYTES for name in (STDOUT, STDERR)):
+            self.request_stop(folder)
+        return ending
+
+    def request_stop(self, folder: Path) -> None:
+        """Ask the call to end; its keeper sees to it within about a second. Raises FileWriteError."""
+        if not (folder / STOP_FILE).exists():
+            files.replace_text(folder / STOP_FILE, "", durable=False)
 
 
 def read_answer(folder: Path, ending: Ending) -> Any:
@@ -96,22 +115,62 @@ def read_answer(folder: Path, ending: Ending) -> Any:
     Raises ContractError that says why there is none: ended otherwise than with 0, too large, no JSON.
     """
     if ending.cause is not EndCause.EXITED or ending.exit_code != 0:
-        said = files.read_tail(folder / "stderr.txt", 2000).strip().splitlines()
+        said = _tail(folder / STDERR).strip().splitlines()
         how = f"exit code {ending.exit_code}" if ending.cause is EndCause.EXITED else ending.cause.value
         raise ContractError("the agent's call", [f"ended with {how}" + (f": {said[-1][:300]}" if said else "")])
     try:
-        return files.read_json(folder / "answer.json")
-    except FileNotFoundError:
-        pass
-    except CorruptFileError as error:
-        raise ContractError("the agent's answer", [error.reason]) from error
-    printed = folder / "stdout.txt"
-    if printed.stat().st_size > MAX_ANSWER_BYTES:
-        raise ContractError("the agent's answer", [f"larger than {MAX_ANSWER_BYTES} bytes"])
-    try:
-        return json.loads(printed.read_text(encoding="utf-8-sig", errors="replace"))
+        answer = json.loads(_answer_bytes(folder).decode("utf-8-sig", "replace"))
+    except OSError as error:
+        raise ContractError("the agent's answer", [f"it cannot be read: {error.strerror}"]) from error
     except (ValueError, RecursionError) as error:
         raise ContractError("the agent's answer", [f"not JSON: {error}"]) from error
+    _check_size(answer)
+    return answer
+
+
+def _answer_bytes(folder: Path) -> bytes:
+    try:
+        return read_outside(folder / "answer.json", MAX_ANSWER_BYTES)
+    except FileNotFoundError:
+        return read_outside(folder / STDOUT, MAX_ANSWER_BYTES)
+
+
+def _check_size(answer: Any) -> None:
+    """Raise ContractError for an answer of a shape that would take long to check and to say what is wrong with."""
+    level: list[Any] = [answer]
+    count = 0
+    for _ in range(MAX_ANSWER_DEPTH):
+        count += len(level)
+        if count > MAX_ANSWER_VALUES:
+            raise ContractError("the agent's answer", [f"more than {MAX_ANSWER_VALUES} values"])
+        mappings = [value for value in level if isinstance(value, dict)]
+        if any(len(key) > MAX_KEY_CHARACTERS for mapping in mappings for key in mapping):
+            raise ContractError("the agent's answer", [f"a key of more than {MAX_KEY_CHARACTERS} characters"])
+        lists = [value for value in level if isinstance(value, list)]
+        level = [
+            *(entry for mapping in mappings for entry in mapping.values()),
+            *(e for entries in lists for e in entries),
+        ]
+        if not level:
+            return
+    raise ContractError("the agent's answer", [f"nested more than {MAX_ANSWER_DEPTH} deep"])
+
+
+def _tail(path: Path) -> str:
+    """Return the last 2,000 bytes of what an agent printed; "" when that is no file any more."""
+    try:
+        with open_outside(path) as stream:
+            stream.seek(max(0, path.stat().st_size - 2000))
+            return stream.read(2000).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _words(command: str) -> list[str]:

@@ -76,7 +76,7 @@ def _flat(observation: Observation, space: SearchSpace, evidence: Evidence, prop
     critique = (
         f"off_track: none of the last {FLAT_AFTER} configurations beat {best.name} "
         f"({observation.domain.selection_metric} {number_text(best.mean)}{noise}); "
-        f"{dimension.value} is the dimension tried least, so vary it alone around the best."
+        f"{dimension.value} is the dimension that the last {LOOKED_AT} runs tried least, so vary it alone around the best."
     )
     return _toward(observation, space, evidence, dimension, critique)
 
@@ -199,7 +199,7 @@ def _praise(observation: Observation, space: SearchSpace, evidence: Evidence, pr
     if best is None:
         return f"on_track: {evidence.leader(metric)}, and {proposal.run_label} gives a value to compare with."
     since = len(evidence.experiments) - 1 - evidence.experiments.index(best)
-    gain = "the latest configuration leads" if since == 0 else f"{since} configurations came since"
+    gain = "the latest configuration leads" if since == 0 else f"{since} configuration{'' if since == 1 else 's'} came since"
     return (
         f"on_track: {proposal.run_label} {_novelty(observation, space, proposal)}. {evidence.leader(metric)}; {gain}."
     )

@@ -142,7 +142,8 @@ def _text(path: Path) -> str:
     try:
         return read_text(path)
     except FileNotFoundError as error:
-        raise ConfigError(f"{path}: no such file; go to the folder that holds config/, or name it with --workspace") from error
+        where_to_go = "go to the folder that holds config/, or name it with --workspace"
+        raise ConfigError(f"{path}: no such file; {where_to_go}") from error
     except CorruptFileError as error:
         raise ConfigError(f"{path}: {error.reason}; save it as UTF-8") from error
     except OSError as error:

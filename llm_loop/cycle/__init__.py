@@ -14,8 +14,7 @@ from llm_loop.cycle.closing import close
 from llm_loop.cycle.context import Context
 from llm_loop.cycle.plan_lane import PlanLane
 from llm_loop.cycle.run_slots import RunSlots
-from llm_loop.errors import FileWriteError
-from llm_loop.runs.local import STOP_FILE
+from llm_loop.memory.markdown_file import HumanEdit
 
 __all__ = ["Context", "Cycle"]
 
@@ -31,12 +30,15 @@ class Cycle:
         self.slots = RunSlots(context)
         self.plan_lane = PlanLane(context)
         self._next_edits_s = 0.0
+        self._edit_troubles: set[str] = set()
 
     def recover(self) -> None:
         """Take up what an earlier daemon left behind."""
         self.context.memory.ensure_files()
         for damage in self.context.memory.damaged:
             self.context.ledger.record("history_damaged", why=str(damage))
+        for name in self.context.memory.torn:
+            self.context.ledger.record("repaired", what=f"the last line of {name} was torn", set_aside=f"{name}.torn-*")
         self.slots.recover()
         self.context.ledger.save()
 
@@ -66,8 +68,7 @@ class Cycle:
         if plan.call_id is not None:
             folder = self.context.paths.call(plan.call_id)
             if folder.is_dir() and self.context.calls.poll(folder, self.context.clock.monotonic()) is None:
-                if not (folder / STOP_FILE).exists():
-                    (folder / STOP_FILE).touch()
+                self.context.calls.request_stop(folder)
                 return False
         close(self.context, plan=plan, result="dropped", reason=reason)
         return True
@@ -87,11 +88,7 @@ class Cycle:
         if now_s < self._next_edits_s:
             return
         self._next_edits_s = now_s + _EDITS_EVERY_S
-        try:
-            edits = self.context.memory.take_edits()
-        except FileWriteError as error:
-            self.context.ledger.record("file_not_written", path=str(error.path), why=str(error))
-            return
+        edits = self._edits_taken()
         for edit in edits:
             why = None if edit.error is None else str(edit.error)
             path = edit.path.relative_to(self.context.paths.root).as_posix()
@@ -99,3 +96,12 @@ class Cycle:
         if edits:
             self.context.memory.accept_edits()
             self.plan_lane.wake()
+
+    def _edits_taken(self) -> list[HumanEdit]:
+        """Return the edits found; a file that cannot be looked at is journaled once, for as long as it cannot."""
+        edits, troubles = self.context.memory.take_edits()
+        for error in troubles:
+            if str(error) not in self._edit_troubles:
+                self.context.ledger.record("file_not_written", path=str(error.path), why=str(error))
+        self._edit_troubles = {str(error) for error in troubles}
+        return edits

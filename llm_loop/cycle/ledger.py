@@ -54,13 +54,14 @@ class Ledger:
 
     def _project(self) -> None:
         while self._waiting:
+            event = self._waiting.pop(0)  # first: one that meets a defect of ours is passed over, not met for ever
             try:
-                self._projector(self._waiting[0], self.state)
+                self._projector(event, self.state)
             except FileWriteError as error:
+                self._waiting.insert(0, event)
                 self._complain(error)
                 return
             self._complained = False
-            self._waiting.pop(0)
 
     def _complain(self, error: FileWriteError) -> None:
         """Journal once what cannot be written; where the journal cannot either, a later save says it."""

@@ -19,7 +19,7 @@ from llm_loop.contract.review import Review
 from llm_loop.contract.run import RunState
 from llm_loop.cycle.closing import close
 from llm_loop.cycle.context import Context
-from llm_loop.errors import CommandError, ConfigError, ContractError
+from llm_loop.errors import CommandError, ConfigError, ContractError, FileWriteError
 from llm_loop.memory.state import Plan
 from llm_loop.runs.command import choose_shell
 from llm_loop.stages import gate
@@ -39,6 +39,8 @@ class PlanLane:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._wait_until_s = 0.0
+        self._last_policy: CommandPolicy | None = None
+        self._refused_policy: object = ()
 
     def wake(self) -> None:
         """End a wait: something happened that a decision may want to know."""
@@ -98,11 +100,12 @@ class PlanLane:
             observation = observe(role, plan, state, context.memory.rows(), context.memory.open_todos(), context.config)
             context.calls.prepare(context.agent(agent_name, role), folder, observation)
             context.calls.start(folder, call_id)
-            context.calls.forget_old(context.paths.calls)
-        except (CommandError, ConfigError) as error:
+        except (CommandError, ConfigError, FileWriteError) as error:
             asked = context.ledger.state.plan
             assert asked is not None
             self._take_no_answer(asked, [str(error)], None)
+        else:
+            context.calls.forget_old(context.paths.calls)
 
     def _await_call(self, plan: Plan, now_s: float) -> None:
         assert plan.call_id is not None
@@ -118,6 +121,8 @@ class PlanLane:
                 self._take_decision(plan, Decision.from_json(answer, "the worker's decision"), ending)
         except ContractError as error:
             self._take_no_answer(plan, error.violations, ending)
+        except ConfigError as error:  # no policy to judge by, and there never was a good one
+            self._take_no_answer(plan, [str(error)], ending)
 
     def _take_no_answer(self, plan: Plan, why: list[str], ending: Ending | None) -> None:
         ledger, config = self._context.ledger, self._context.config
@@ -154,12 +159,26 @@ class PlanLane:
                 training_repo_root=context.config.training_repo_root,
                 sealed_root=context.config.sealed_root,
                 forbidden_approaches=context.config.forbidden_approaches,
-                policy=_policy(context.config.command_policy, files.signature(context.config.command_policy)),
+                policy=self._policy(),
                 shell=choose_shell(context.config.run_shell),
                 known_run_ids=frozenset(state.runs) | context.memory.run_ids(),
                 active_run_ids=tuple(run.run_id for run in active),
             ),
         )
+
+    def _policy(self) -> CommandPolicy:
+        """Return the command policy; a broken edit is an event, and the last good one stays. Raises ConfigError."""
+        path = self._context.config.command_policy
+        signature = files.signature(path)
+        try:
+            self._last_policy = _read_policy(path, signature)
+        except ConfigError as error:
+            if self._last_policy is None:
+                raise
+            if signature != self._refused_policy:
+                self._refused_policy = signature
+                self._context.ledger.record("config_refused", why=str(error), kept="the last good command policy")
+        return self._last_policy
 
     # ------------------------------------------------------------ acts
 
@@ -183,7 +202,7 @@ class PlanLane:
             case Action.STOP_CURRENT_RUN:
                 self._stop_run(plan, decision)
             case Action.SHUTDOWN_DAEMON:
-                context.paths.stop_daemon.touch()
+                files.replace_text(context.paths.stop_daemon, "")
                 close(context, plan=plan, result="daemon_stop_requested")
 
     def _stage(self, plan: Plan, decision: Decision) -> None:
@@ -198,7 +217,7 @@ class PlanLane:
         open_labels = {run.label for run in state.runs.values()}
         run = prepare(
             decision,
-            run_number=state.runs_made + 1,
+            run_number=self._next_run_number(),
             cycle=plan.cycle,
             cycle_trace_id=plan.cycle_trace_id,
             proposer=plan.accepted["proposer"],
@@ -208,6 +227,17 @@ class PlanLane:
         )
         is_bootstrap = decision.run_label == context.config.bootstrap_label
         context.ledger.record("run_staged", **_of(plan), run=run.to_json(), bootstrap=is_bootstrap)
+
+    def _next_run_number(self) -> int:
+        """Return the number behind the last run's; those whose folder or history is there are passed over.
+
+        They are when a person moved the journal away: a new run must not meet an old one's result.
+        """
+        paths, taken = self._context.paths, self._context.memory.run_ids()
+        number = self._context.ledger.state.runs_made + 1
+        while (run_id := f"R{number:04d}") in taken or paths.run(run_id).exists():
+            number += 1
+        return number
 
     def _wait(self, plan: Plan, reason: str, now_s: float) -> None:
         context = self._context
@@ -227,7 +257,7 @@ class PlanLane:
 
 
 @lru_cache(maxsize=2)
-def _policy(path: Path, signature: tuple[int, int] | None) -> CommandPolicy:
+def _read_policy(path: Path, signature: tuple[int, int] | None) -> CommandPolicy:
     """Read the command policy once for as long as its file stands as it is. Raises ConfigError."""
     return gate.load_policy(path)
 

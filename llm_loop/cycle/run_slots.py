@@ -6,6 +6,8 @@ act, so that after a crash nothing starts twice and no ending is lost.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from llm_loop.contract.decision import IdeaCategory
@@ -14,7 +16,7 @@ from llm_loop.cycle.closing import close
 from llm_loop.cycle.context import Context
 from llm_loop.errors import CommandError, FileWriteError
 from llm_loop.memory.history import HistoryRow
-from llm_loop.runs.local import STOP_FILE
+from llm_loop.runs.local import STOP_FILE, Launch
 from llm_loop.stages.launch import launch_of, next_attempt, stderr_log, stdout_log
 from llm_loop.stages.monitor import RunWatch
 from llm_loop.stages.observe import decided_params
@@ -23,7 +25,7 @@ from llm_loop.system import files, processes
 from llm_loop.system.clock import utc_text
 from llm_loop.system.processes import EndCause, Ending
 
-MAX_ATTEMPTS = 6
+MAX_LOST_ATTEMPTS = 6
 _RETRY_AFTER_WRITE_ERROR_S = 10.0
 _ENDING_FIELDS = (
     "exit_code",
@@ -41,6 +43,7 @@ class RunSlots:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._watches: dict[str, RunWatch] = {}
+        self._troubles: dict[str, str] = {}
         self._hold_until_s = 0.0
 
     # ------------------------------------------------------------ once, at a start
@@ -62,7 +65,10 @@ class RunSlots:
         """Take every step that is due; tell whether a run ended."""
         ended = False
         for run in self._context.ledger.state.in_state(RunState.RUNNING):
-            ended |= self._watch(run, now_s)
+            try:
+                ended |= self._watch(run, now_s)
+            except (OSError, FileWriteError) as error:  # its folder is its own; the other runs go on
+                self._say_once(run, error)
         for run in list(self._context.ledger.state.runs.values()):
             if run.state.is_final:
                 close(
@@ -88,6 +94,11 @@ class RunSlots:
 
     # ------------------------------------------------------------ watching
 
+    def _say_once(self, run: Run, error: Exception) -> None:
+        if self._troubles.get(run.run_id) != str(error):
+            self._context.ledger.record("error", run_id=run.run_id, why=f"{run.run_id}: {error}", trace=None)
+            self._troubles[run.run_id] = str(error)
+
     def _watch(self, run: Run, now_s: float) -> bool:
         context = self._context
         attempt = run.last_attempt
@@ -98,7 +109,7 @@ class RunSlots:
             context.ledger.record("attempt_started", **fields)
         if run.stop_reason is not None and not (folder / STOP_FILE).exists():
             context.engine.request_stop(folder)
-        ending = context.engine.poll(folder, now_s)
+        ending = context.engine.poll(folder, now_s, attempt.tag)
         if ending is not None:
             self._conclude(run, ending)
             return True
@@ -135,11 +146,13 @@ class RunSlots:
             context.ledger.record("attempt_ended", run_id=run.run_id, **fields)
         outcome = record(ending, run.stop_reason, self._evidence(run))
         self._watches.pop(run.run_id, None)
+        self._troubles.pop(run.run_id, None)
+        run = context.ledger.state.runs[run.run_id]
+        lost = sum(attempt.cause in (EndCause.LOST, EndCause.VOID) for attempt in run.attempts)
         if not outcome.try_again:
-            self._end(context.ledger.state.runs[run.run_id], outcome)
-        elif len(run.attempts) >= MAX_ATTEMPTS:
-            lost = Outcome(state=RunState.LOST, cause=outcome.cause, detail=f"{len(run.attempts)} attempts were lost")
-            self._end(context.ledger.state.runs[run.run_id], lost)
+            self._end(run, outcome)
+        elif lost >= MAX_LOST_ATTEMPTS:  # interrupted ones do not count: machines are switched off each evening
+            self._end(run, Outcome(state=RunState.LOST, cause=outcome.cause, detail=f"{lost} attempts were lost"))
         else:
             waits = ending.cause is EndCause.INTERRUPTED or run.stop_reason == SHUTDOWN
             state = RunState.INTERRUPTED if waits else RunState.QUEUED
@@ -148,18 +161,22 @@ class RunSlots:
     def _evidence(self, run: Run) -> Evidence:
         config, paths, attempt = self._context.config, self._context.paths, run.last_attempt
         folder = paths.attempt(run.run_id, attempt.number)
-        metrics_json = None
-        if config.metrics_path is not None:
-            named = config.metrics_path.replace("{run_label}", run.label).replace("{run_dir}", str(folder))
-            metrics_json = config.training_repo_root / named
         return Evidence(
             folder=folder,
             stdout=stdout_log(paths, attempt),
             stderr=stderr_log(paths, attempt),
-            metrics_json=metrics_json,
+            metrics_json=self._metrics_json(run, folder),
             metric=config.selection_metric,
             direction=config.selection_direction,
         )
+
+    def _metrics_json(self, run: Run, folder: Path) -> Path | None:
+        """Return where a foreign trainer leaves its metrics, or None."""
+        config = self._context.config
+        if config.metrics_path is None:
+            return None
+        named = config.metrics_path.replace("{run_label}", run.label).replace("{run_dir}", str(folder))
+        return config.training_repo_root / named
 
     def _end(self, run: Run, outcome: Outcome) -> None:
         self._context.ledger.record(
@@ -210,7 +227,11 @@ class RunSlots:
         context = self._context
         state = context.ledger.state
         for run in state.in_state(RunState.STAGED):
-            broken = [base for base in run.builds_on if context.memory.ended_without_result(base)]
+            broken = [
+                base
+                for base in dict.fromkeys(run.builds_on)
+                if base not in state.runs and not context.memory.has_result(base)
+            ]
             same = any(key == run.experiment and seq > run.staged_seq for key, seq in state.recent_experiments)
             if broken:
                 self._end(
@@ -239,26 +260,37 @@ class RunSlots:
                 return
 
     def _launch_one(self, run: Run) -> None:
+        """Prepare an attempt, journal that it is meant, start it: a disk that refuses costs no attempt."""
         context = self._context
         attempt = next_attempt(run, context.clock.utc_now())
-        context.ledger.record("attempt_intended", run_id=run.run_id, label=run.label, attempt=_attempt_json(attempt))
+        if stdout_log(context.paths, attempt).exists():  # another label's, alike but for its case or signs
+            attempt = replace(attempt, log_tag=f"{attempt.log_tag}_{run.run_id.lower()}")
         launch = launch_of(run, attempt, context.config, context.paths, context.environment)
-        run = context.ledger.state.runs[run.run_id]
+        refusal = self._prepare(run, launch)
+        context.ledger.record("attempt_intended", run_id=run.run_id, label=run.label, attempt=_attempt_json(attempt))
         try:
-            launch.folder.mkdir(parents=True, exist_ok=True)
-            self._note_foreign_metrics(run)
-            context.engine.prepare(launch)
+            if refusal is not None:
+                raise refusal
             notice = context.engine.start(launch)
         except CommandError as error:
+            run = context.ledger.state.runs[run.run_id]
             self._conclude(run, Ending(cause=EndCause.START_FAILED, detail=str(error)))
             return
         if notice is not None:
             context.ledger.record("notice", text=notice)
 
-    def _note_foreign_metrics(self, run: Run) -> None:
-        evidence = self._evidence(run)
-        if evidence.metrics_json is not None:
-            files.replace_json(evidence.folder / FOREIGN_MARK, files.signature(evidence.metrics_json))
+    def _prepare(self, run: Run, launch: Launch) -> CommandError | None:
+        """Write what the attempt needs; return why its command cannot be started. Raises FileWriteError."""
+        metrics_json = self._metrics_json(run, launch.folder)
+        if metrics_json is not None:
+            files.replace_json(launch.folder / FOREIGN_MARK, files.signature(metrics_json))
+        try:
+            self._context.engine.prepare(launch)
+        except CommandError as error:
+            return error
+        except OSError as error:
+            raise FileWriteError(launch.folder, "prepare", error) from error
+        return None
 
 
 def _attempt_json(attempt: Attempt) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from llm_loop.contract.decision import IdeaCategory
 from llm_loop.contract.result import Direction, Result
-from llm_loop.errors import CorruptFileError
+from llm_loop.errors import CorruptFileError, FileWriteError
 from llm_loop.system import files
 
 SCHEMA_VERSION = 1
@@ -134,12 +134,15 @@ class History:
     """Hold the history file for its one writer.
 
     ``loaded`` says what was found at the start; a torn last line is moved to ``<name>.torn-<stamp>``
-    before anything is appended. Raises FileWriteError when that cannot be done.
+    before anything is appended. Raises FileWriteError when that cannot be done or the file not be read.
     """
 
     def __init__(self, path: Path, stamp: str) -> None:
         self.path = path
-        self.loaded = load(path)
+        try:
+            self.loaded = load(path)
+        except OSError as error:
+            raise FileWriteError(path, "read", error) from error
         self._last_seq = max((row.seq for row in self.loaded.rows), default=-1)
         if self.loaded.torn is not None:
             sound = path.read_bytes()[: self.loaded.sound_bytes]

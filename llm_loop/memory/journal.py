@@ -33,7 +33,7 @@ class Journal:
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
         self._clock = clock
-        self.repaired = self._set_torn_line_aside()
+        self.repaired = set_torn_line_aside(path, utc_stamp(clock.utc_now()))
         last = next(_lines_backwards(path), None)
         self.seq: int = 0 if last is None else int(_parse(path, last)["seq"])
 
@@ -54,23 +54,27 @@ class Journal:
             found.append(event)
         return found[::-1]
 
-    def _set_torn_line_aside(self) -> Path | None:
-        try:
-            with self._path.open("r+b") as stream:
-                end = stream.seek(0, os.SEEK_END)
-                keep = _end_of_last_whole_line(stream, end)
-                if keep == end:
-                    return None
-                stream.seek(keep)
-                torn = stream.read()
-                aside = self._path.with_name(f"{self._path.name}.torn-{utc_stamp(self._clock.utc_now())}")
-                aside.write_bytes(torn)
-                stream.truncate(keep)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise FileWriteError(self._path, "repair", error) from error
-        return aside
+
+def set_torn_line_aside(path: Path, stamp: str) -> Path | None:
+    """Move what stands behind the last line break to ``<name>.torn-<stamp>``; return that, or None for nothing.
+
+    Raises FileWriteError.
+    """
+    try:
+        with path.open("r+b") as stream:
+            end = stream.seek(0, os.SEEK_END)
+            keep = _end_of_last_whole_line(stream, end)
+            if keep == end:
+                return None
+            stream.seek(keep)
+            aside = path.with_name(f"{path.name}.torn-{stamp}")
+            aside.write_bytes(stream.read())
+            stream.truncate(keep)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise FileWriteError(path, "repair", error) from error
+    return aside
 
 
 def last_events(path: Path, count: int, max_bytes: int = 1_000_000) -> list[Event]:

@@ -12,12 +12,14 @@ How a caller uses it: ``hand_edit()`` (one stat when nothing changed), journal w
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from stat import S_ISREG
 
 from llm_loop.errors import CorruptFileError, FileWriteError
 from llm_loop.memory import kept_versions
@@ -153,6 +155,8 @@ class MarkdownFile:
             return None
         except OSError as error:
             raise FileWriteError(self.path, "look at", error) from error
+        if not S_ISREG(entry.st_mode):  # a pipe would be waited at for ever
+            raise FileWriteError(self.path, "read", OSError(errno.EINVAL, "it is no regular file; move it away"))
         return entry.st_size, entry.st_mtime_ns, entry.st_ino
 
     def see(self) -> Seen:
@@ -256,7 +260,10 @@ class MarkdownFile:
 
     def _load_record(self) -> set[str]:
         """Read what the loop last wrote. A record that cannot be read makes the file look like a person's."""
-        text = files.read_tail(self._record, _RECORD_BYTES)
+        try:
+            text = files.read_tail(self._record, _RECORD_BYTES)
+        except OSError:
+            text = ""
         whole, _, torn = text.rpartition("\n")
         self._record_bytes = _RECORD_BYTES + 1 if torn else len(text)
         try:

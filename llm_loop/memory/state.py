@@ -134,7 +134,7 @@ def load(path: Path) -> LoopState | None:
         return LoopState.from_json(value["loop"])
     except FileNotFoundError:
         return None
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:  # OSError: a folder in its place
         raise CorruptFileError(path, f"not a state of this version ({type(error).__name__}: {error})") from error
 
 
@@ -183,10 +183,16 @@ def _run_staged(state: LoopState, event: Event) -> LoopState:
         state,
         plan=None,
         runs={**state.runs, run.run_id: run},
-        runs_made=state.runs_made + 1,
+        runs_made=run_number(run.run_id, state.runs_made + 1),
         waits_in_a_row=0,
         bootstrap_attempts=state.bootstrap_attempts + (1 if is_bootstrap else 0),
     )
+
+
+def run_number(run_id: str, default: int) -> int:
+    """Return the number in a run's id: it may skip some, never fall back."""
+    digits = run_id.removeprefix("R")
+    return max(default, int(digits)) if digits.isdecimal() else default
 
 
 def _attempt_intended(state: LoopState, event: Event) -> LoopState:

@@ -13,7 +13,7 @@ _TASK = re.compile(
     r"(?P<lead>\s*[-*+]\s+)"
     r"(?:\[(?P<box>[ xX]?)\](?=\s|$)\s*)?"
     r"(?:\[(?P<id>C\d{4,}-[WM]\d{2,}|P\d{2,})\]\s*)?"
-    r"(?P<text>.*?)(?P<tail>\s*)"
+    r"(?P<text>(?:.*\S)?)(?P<tail>\s*)"
 )
 _LETTER = re.compile(r"[^\W\d_]")
 _AUTHOR = re.compile(r"[^:]{1,40}: ")

@@ -11,9 +11,11 @@ from pathlib import Path
 
 from llm_loop.runs import command as commands
 from llm_loop.system import files, processes
+from llm_loop.system.instance_lock import is_held
 from llm_loop.system.processes import EndCause, Ending, HeldCommand, Keepers
 
 STOP_FILE = "STOP"
+KEEPER_LOCK = "keeper.lock"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,17 +71,32 @@ class LocalEngine:
         """Start a prepared attempt; return a notice when it is not wholly detached. Raises CommandError."""
         return self._keepers.start(launch.folder, launch.environment)
 
-    def poll(self, folder: Path, now_s: float) -> Ending | None:
-        """Return how the attempt in ``folder`` ended, or None while it runs."""
-        return self._keepers.poll(folder, now_s)
+    def poll(self, folder: Path, now_s: float, tag: str) -> Ending | None:
+        """Return how the attempt in ``folder`` ended, or None while it runs.
+
+        A run can write where its keeper does. So an ending under a held lock is none: the keeper is about
+        to go, or the ending is not its own. Where nothing can be read any more, what carries the tag is ended.
+        """
+        try:
+            ending = self._keepers.poll(folder, now_s)
+        except (IsADirectoryError, NotADirectoryError) as error:
+            processes.sweep(tag)
+            return Ending(cause=EndCause.KEEPER_ERROR, detail=f"something else lies at {error.filename}")
+        if ending is not None and is_held(folder / KEEPER_LOCK):
+            return None
+        return _swept(ending, tag)
 
     def recover(self, folder: Path, tag: str) -> Ending | None:
         """After a restart: return how the attempt ended, or None when its keeper lives and is adopted."""
-        ending = processes.recover(folder)
-        if ending is not None and ending.cause in (EndCause.LOST, EndCause.VOID):
-            processes.sweep(tag)
-        return ending
+        return _swept(processes.recover(folder), tag)
 
     def request_stop(self, folder: Path) -> None:
         """Ask the attempt in ``folder`` to end politely. Raises FileWriteError."""
         files.replace_text(folder / STOP_FILE, "")
+
+
+def _swept(ending: Ending | None, tag: str) -> Ending | None:
+    """Return ``ending``, once nothing of an attempt without a keeper lives any more."""
+    if ending is not None and ending.cause in (EndCause.LOST, EndCause.VOID):
+        processes.sweep(tag)
+    return ending

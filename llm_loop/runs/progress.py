@@ -3,7 +3,8 @@
 Three sources, so that a foreign trainer works unchanged: ``metrics.jsonl`` (one JSON object a line),
 ``metrics.json`` with a ``history`` list, and printed lines that are a dict or a JSON object holding
 ``epoch`` and at least one ``val_*`` key. Everything here is untrusted: lines are bounded, what does not
-parse is passed over, numbers may be NaN.
+parse is passed over, numbers may be NaN. What a look may cost is bounded by bytes: a JSON row takes about
+10 microseconds, a printed dict many times that.
 """
 
 from __future__ import annotations
@@ -17,7 +18,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from llm_loop.contract.outside_file import open_outside, read_outside
+
 MAX_LINE_BYTES = 20_000
+MAX_DICT_BYTES = 2_000
+MAX_DICTS_BYTES = 200_000
+_FEED_BYTES = 32_768
+_FEED_DICT_BYTES = 4_096
 MAX_METRICS_JSON_BYTES = 20_000_000
 _NOT_FINITE = re.compile(r"(?<![\w'\"])-?(nan|inf|NaN|Infinity)(?![\w'\"])")
 
@@ -39,7 +46,7 @@ class LogReader:
                 return b""
             if size < self.offset:
                 self.offset = 0
-            with self._path.open("rb") as stream:
+            with open_outside(self._path) as stream:
                 stream.seek(self.offset)
                 piece = stream.read(max_bytes)
         except OSError:
@@ -55,18 +62,30 @@ class RowReader:
         self._rest = b""
 
     def feed(self, piece: bytes) -> list[Row]:
-        """Return the rows on the lines that ``piece`` completes."""
+        """Return the rows on the lines that ``piece`` completes: of a flood the last ones."""
         *lines, rest = (self._rest + piece).split(b"\n")
         self._rest = rest[-MAX_LINE_BYTES:]
-        return [row for line in lines if (row := row_of(line)) is not None]
+        return _rows_from_the_last(lines, _FEED_BYTES, _FEED_DICT_BYTES)
 
 
-def row_of(line: bytes) -> Row | None:
+class _Patience:
+    """Hold how many bytes of printed dicts may still be read: they cost a hundred times what JSON costs."""
+
+    def __init__(self, dict_bytes: int) -> None:
+        self.left = dict_bytes
+
+    def covers(self, line: bytes) -> bool:
+        """Take a line's bytes; tell whether they are there."""
+        self.left -= len(line)
+        return self.left >= 0 and len(line) <= MAX_DICT_BYTES
+
+
+def row_of(line: bytes, patience: _Patience | None = None) -> Row | None:
     """Return the metric row on one line, or None."""
     line = line.strip()
     if not line.startswith(b"{") or not line.endswith(b"}") or len(line) > MAX_LINE_BYTES or b"epoch" not in line:
         return None
-    value = _parse(line.decode("utf-8", "replace"))
+    value = _parse(line, patience or _Patience(MAX_DICT_BYTES))
     if not isinstance(value, dict) or not isinstance(value.get("epoch"), int | float):
         return None
     return value if any(str(key).startswith("val_") for key in value) else None
@@ -75,9 +94,7 @@ def row_of(line: bytes) -> Row | None:
 def rows_of_metrics_json(path: Path) -> list[Row]:
     """Return the rows of a ``metrics.json`` with a ``history`` list; [] when it is missing or something else."""
     try:
-        if path.stat().st_size > MAX_METRICS_JSON_BYTES:
-            return []
-        value = json.loads(path.read_text(encoding="utf-8-sig", errors="replace"))
+        value = json.loads(read_outside(path, MAX_METRICS_JSON_BYTES).decode("utf-8-sig", "replace"))
     except (OSError, ValueError, RecursionError):
         return []
     history = value.get("history") if isinstance(value, dict) else None
@@ -85,13 +102,28 @@ def rows_of_metrics_json(path: Path) -> list[Row]:
 
 
 def rows_of_file(path: Path, max_bytes: int = 4_000_000) -> list[Row]:
-    """Return the rows on the lines of a file, the last ``max_bytes`` of it."""
+    """Return the rows on the lines of a file, the last ``max_bytes`` of it; of printed dicts the last 200 kB."""
     try:
-        with path.open("rb") as stream:
+        with open_outside(path) as stream:
             stream.seek(max(0, path.stat().st_size - max_bytes))
-            return RowReader().feed(stream.read(max_bytes) + b"\n")
+            lines = stream.read(max_bytes).split(b"\n")
     except OSError:
         return []
+    return _rows_from_the_last(lines, max_bytes, MAX_DICTS_BYTES)
+
+
+def _rows_from_the_last(lines: list[bytes], max_bytes: int, max_dict_bytes: int) -> list[Row]:
+    """Return the rows on ``lines`` in their order, reading from the last line back until the bytes are spent."""
+    patience, rows = _Patience(max_dict_bytes), []
+    for line in reversed(lines):
+        if b"epoch" not in line:
+            continue
+        max_bytes -= len(line)
+        if max_bytes < 0:
+            break
+        if (row := row_of(line, patience)) is not None:
+            rows.append(row)
+    return rows[::-1]
 
 
 def finite(value: Any) -> float | None:
@@ -114,11 +146,14 @@ def best_row(rows: Iterable[Row], metric: str, direction: str) -> Row | None:
     return choose(scored, key=lambda pair: pair[0])[1]
 
 
-def _parse(text: str) -> Any:
+def _parse(line: bytes, patience: _Patience) -> Any:
+    text = line.decode("utf-8", "replace")
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         pass
+    if not patience.covers(line):
+        return None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd escapes in what others print

@@ -6,7 +6,10 @@ events are projected once more.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from llm_loop.config import Config
@@ -15,11 +18,11 @@ from llm_loop.contract.observation import OpenTodo
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.contract.result import Direction
 from llm_loop.contract.review import Review
-from llm_loop.errors import CorruptFileError
+from llm_loop.errors import CorruptFileError, FileWriteError
 from llm_loop.memory import leaderboard
 from llm_loop.memory.history import History, HistoryRow
 from llm_loop.memory.history_index import HistoryIndex
-from llm_loop.memory.journal import Event, last_events
+from llm_loop.memory.journal import Event, last_events, set_torn_line_aside
 from llm_loop.memory.leaderboard_text import LeaderboardFiles
 from llm_loop.memory.markdown_file import HumanEdit
 from llm_loop.memory.mentor_notes import MentorNotes
@@ -37,17 +40,23 @@ class Memory:
     """Hold everything that is remembered beside the state: history, leaderboard and the markdown files.
 
     ``edits`` collects a person's edits that a write met, until ``take_edits`` hands them over.
-    ``damaged`` names lines of the history that could not be read at the start. Raises FileWriteError
+    ``damaged`` names lines of the history that could not be read at the start, ``torn`` the files whose last line was
+    cut short and set aside beside them. Raises FileWriteError
     where a file cannot be written; the caller tries again.
     """
 
     def __init__(self, paths: WorkspacePaths, clock: Clock, config: Config) -> None:
         self._paths = paths
         self._config = config
-        self._history = History(paths.history, utc_stamp(clock.utc_now()))
+        stamp = utc_stamp(clock.utc_now())
+        self._history = History(paths.history, stamp)
+        self.torn = [paths.history.name] * (self._history.loaded.torn is not None)
+        if set_torn_line_aside(paths.cycle_summaries, stamp) is not None:
+            self.torn.append(paths.cycle_summaries.name)
         self.damaged: tuple[CorruptFileError, ...] = self._history.loaded.damaged
         self._index = HistoryIndex(config.selection_metric, config.selection_direction, self._history.loaded.rows)
         self._labels = {row.label for row in self._index.rows}
+        self._with_result = {row.run_id for row in self._index.rows if row.result is not None}
         self._workpad = Workpad(paths, clock)
         self._todo = SharedTodo(paths, clock)
         self._notes = MentorNotes(paths, clock)
@@ -56,8 +65,7 @@ class Memory:
         self._edits: list[HumanEdit] = []
         self._housekeeping: dict[str, dict[str, Any]] = {}
         self._deltas: dict[str, float | None] = {}
-        last = last_events(paths.cycle_summaries, 1)
-        self._summarised_seq = int(last[0]["seq"]) if last else 0
+        self._summarised_seq = _last_seq(paths.cycle_summaries)
 
     def ensure_files(self) -> None:
         """Write the headings of markdown files that do not exist yet."""
@@ -85,9 +93,9 @@ class Memory:
         """Tell whether an ended run had this label."""
         return label in self._labels
 
-    def ended_without_result(self, run_id: str) -> bool:
-        """Tell whether a run ended and left nothing to build on."""
-        return any(row.run_id == run_id and row.result is None for row in self._index.rows)
+    def has_result(self, run_id: str) -> bool:
+        """Tell whether a run ended and left something to build on."""
+        return run_id in self._with_result
 
     def runs_without_gain(self, threshold: float = 0.0) -> int:
         """Return how many runs ended since the best one by more than ``threshold``."""
@@ -104,27 +112,36 @@ class Memory:
 
     def delta_of(self, run_id: str) -> float | None:
         """Return the value of the run that ended last minus the best before it; None when it was the first."""
-        return self._deltas.get(run_id)
+        delta = self._deltas.get(run_id)
+        return delta if delta is not None and math.isfinite(delta) else None  # two huge values of opposite signs
 
     def open_todos(self) -> tuple[OpenTodo, ...]:
-        """Return the open entries of the shared TODO."""
-        return self._todo.open_todos()
+        """Return the open entries of the shared TODO; none when it cannot be read, which ``take_edits`` tells."""
+        try:
+            return self._todo.open_todos()
+        except FileWriteError:
+            return ()
 
     def housekeeping_of(self, trace_id: str) -> dict[str, Any] | None:
         """Return what the worker's housekeeping of a cycle came to, once."""
         return self._housekeeping.pop(trace_id, None)
 
-    def take_edits(self) -> list[HumanEdit]:
-        """Return a person's edits met or found since the last call; each costs one stat to look for."""
+    def take_edits(self) -> tuple[list[HumanEdit], list[FileWriteError]]:
+        """Return a person's edits met or found since the last call, and what cannot be looked at; a stat a file."""
+        troubles = []
         for file in (self._workpad, self._todo, self._notes, self._storyline):
-            self._met(file.hand_edit())
+            try:
+                self._met(file.hand_edit())
+            except FileWriteError as error:
+                troubles.append(error)
         edits, self._edits = self._edits, []
-        return edits
+        return edits, troubles
 
     def accept_edits(self) -> None:
         """Take the edits that were handed over as known, now that they are journaled."""
         for file in (self._workpad, self._todo, self._notes, self._storyline):
-            file.accept()
+            with suppress(FileWriteError):  # then a restart tells the edit once more
+                file.accept()
 
     # ------------------------------------------------------------ learning
 
@@ -152,6 +169,8 @@ class Memory:
                 self._deltas = {row.run_id: self._index.delta_to_best(row.result.value)}
             self._index.add(row)
             self._labels.add(row.label)
+            if row.result is not None:
+                self._with_result.add(row.run_id)
         board = leaderboard.build(
             self._index.rows, self._config.selection_metric, self._config.selection_direction, LEADERBOARD_ROWS
         )
@@ -253,6 +272,17 @@ class Memory:
     def _met(self, edit: HumanEdit | None) -> None:
         if edit is not None:
             self._edits.append(edit)
+
+
+def _last_seq(path: Path) -> int:
+    """Return the seq of the last line that is there; 0 for none. Raises FileWriteError where nothing can be added."""
+    try:
+        last = last_events(path, 1)
+        return int(last[0]["seq"]) if last else 0
+    except OSError as error:
+        raise FileWriteError(path, "read", error) from error
+    except (KeyError, TypeError, ValueError):  # somebody else's line
+        return 0
 
 
 _REVIEW_FIELDS = ("recommendation", "critique", "questions", "mentor_notes", "todo_updates", "suggested_decision")

@@ -14,8 +14,10 @@ from llm_loop.runs.progress import LogReader, Row, RowReader, finite, rows_of_me
 from llm_loop.system import files
 
 BYTES_A_LOOK = 262_144
+ROW_BYTES_A_LOOK = 16_384
 CURVE_POINTS = 120
 _FOREIGN_LOOK_S = 2.0
+_FOREIGN_LOOK_S_PER_MB = 5.0  # a big file that is written anew each epoch: about 15 ms a megabyte
 
 
 @dataclass(kw_only=True)
@@ -37,7 +39,7 @@ class Progress:
         elapsed = now_s - self.started_s
         left = None
         if self.epoch and self.epochs and self.epochs >= self.epoch:
-            left = round(elapsed / self.epoch * (self.epochs - self.epoch), 1)
+            left = finite(round(elapsed / self.epoch * (self.epochs - self.epoch), 1))
         return {
             "epoch": self.epoch,
             "epochs": self.epochs,
@@ -93,7 +95,7 @@ class RunWatch:
             found = found or self._pattern_in(index, piece)
             if index == 0:
                 self._take(self._printed.feed(piece))
-        if piece := self._file.read(BYTES_A_LOOK):
+        if piece := self._file.read(ROW_BYTES_A_LOOK):
             self.progress.last_output_s = now_s
             self._take(self._file_rows.feed(piece))
         self._look_at_metrics_json(now_s)
@@ -114,6 +116,7 @@ class RunWatch:
         if signature is None or signature == self._metrics_json_seen:
             return
         self._metrics_json_seen = signature
+        self._next_foreign_look_s += _FOREIGN_LOOK_S_PER_MB * signature[1] / 1e6
         self.progress.last_output_s = now_s
         rows = rows_of_metrics_json(self._metrics_json)
         self._take(rows[self.progress.rows :])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -12,12 +13,14 @@ import yaml
 from llm_loop.config import Config
 from llm_loop.contract.observation import Bootstrap, Domain, KnownRun, Observation, OpenTodo, Role
 from llm_loop.contract.run import Run, RunState
-from llm_loop.errors import ConfigError
+from llm_loop.errors import ConfigError, CorruptFileError
 from llm_loop.memory.history import HistoryRow
 from llm_loop.memory.state import LoopState, Plan
 from llm_loop.system import files
 
 MAX_BOOTSTRAP_ATTEMPTS = 3
+MOST_PARAMS = 500
+MOST_PARAMS_CHARACTERS = 20_000  # about 0.1 s of YAML
 LATEST_RUNS = 300
 BEST_RUNS = 50
 
@@ -113,7 +116,9 @@ def _parsed(path: Path, signature: tuple[int, int] | None) -> dict[str, Any]:
         value = yaml.safe_load(files.read_text(path))
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: missing; the search space needs it (key search_space)") from error
-    except yaml.YAMLError as error:
+    except (OSError, CorruptFileError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date such as 2001-99-99
         raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())[:200]}") from error
     if not isinstance(value, dict):
         raise ConfigError(f"{path}: a mapping of keys to values is wanted")
@@ -168,14 +173,20 @@ def _open(run: Run) -> KnownRun:
 def decided_params(run: Run) -> dict[str, Any] | None:
     """Return the flat configuration that a decision carries as a run file; None when it carries none."""
     for file in run.decision["run_files"] or []:
-        if not file["name"].endswith((".yaml", ".yml", ".json")):
-            continue
-        try:
-            if params := flatten(yaml.safe_load(file["text"])):
-                return params
-        except yaml.YAMLError:
-            continue
+        if file["name"].endswith((".yaml", ".yml", ".json")) and (params := _params_of(file["text"])):
+            return dict(params)
     return None
+
+
+@lru_cache(maxsize=32)
+def _params_of(text: str) -> dict[str, Any]:
+    """Return what an agent's config file holds, flat; {} for one that is none, or too big to be looked into."""
+    if len(text) > MOST_PARAMS_CHARACTERS:
+        return {}
+    try:
+        return flatten(yaml.safe_load(text))
+    except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: a date such as 2001-99-99
+        return {}
 
 
 def _seed(params: dict[str, Any] | None) -> int | None:
@@ -183,12 +194,31 @@ def _seed(params: dict[str, Any] | None) -> int | None:
     return seed if isinstance(seed, int) else None
 
 
-def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Return nested mappings as one: dotted key to a plain value; lists are left out."""
+def flatten(value: Any) -> dict[str, Any]:
+    """Return nested mappings as one: dotted key to a plain value; lists and numbers that are not finite are left out.
+
+    Raises ValueError beyond 500 keys: a few aliases of YAML can stand for millions.
+    """
     flat: dict[str, Any] = {}
-    for key, entry in value.items() if isinstance(value, dict) else ():
-        if isinstance(entry, dict):
-            flat |= flatten(entry, f"{prefix}{key}.")
-        elif isinstance(entry, str | int | float | bool) or entry is None:
-            flat[f"{prefix}{key}"] = entry
+    open_mappings = [("", value)] if isinstance(value, dict) else []
+    seen = 0
+    while open_mappings:
+        prefix, mapping = open_mappings.pop()
+        for key, entry in mapping.items():
+            if (seen := seen + 1) > MOST_PARAMS:
+                raise ValueError(f"more than {MOST_PARAMS} keys")
+            if isinstance(entry, dict):
+                open_mappings.append((f"{prefix}{key}.", entry))
+            elif _is_plain(entry):
+                flat[f"{prefix}{key}"] = entry
     return flat
+
+
+def _is_plain(value: Any) -> bool:
+    """Tell whether JSON and a float can hold a value."""
+    if isinstance(value, str) or value is None:
+        return True
+    try:
+        return isinstance(value, int | float) and math.isfinite(value)
+    except OverflowError:
+        return False

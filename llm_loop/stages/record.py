@@ -7,9 +7,12 @@ printed lines. A good exit code alone is no success, and a bad one is no success
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from llm_loop.contract.outside_file import open_outside, read_outside
 from llm_loop.contract.result import Direction, Result, higher_is_better
 from llm_loop.contract.run import RunState
 from llm_loop.errors import ContractError, CorruptFileError
@@ -18,6 +21,7 @@ from llm_loop.system import files
 from llm_loop.system.processes import EndCause, Ending
 
 FOREIGN_MARK = "metrics_before.json"
+MAX_RESULT_BYTES = 1_000_000
 SHUTDOWN = "shutdown"
 
 
@@ -84,11 +88,9 @@ def _after_a_stop(
 def _result(evidence: Evidence, *, stopped: bool) -> tuple[Result | None, dict[str, float] | None]:
     rows = _rows(evidence)
     try:
-        value = files.read_json(evidence.folder / "result.json")
+        value = _read_result(evidence.folder / "result.json")
     except FileNotFoundError:
         return _result_of_rows(rows, evidence, stopped=stopped)
-    except CorruptFileError as error:
-        raise ContractError("result.json", [error.reason]) from error
     result = Result.from_json(value)
     if (result.metric, result.direction) != (evidence.metric, evidence.direction):
         wanted = f"{evidence.metric} ({evidence.direction.value})"
@@ -97,6 +99,18 @@ def _result(evidence: Evidence, *, stopped: bool) -> tuple[Result | None, dict[s
         )
     row = next((row for row in rows if row.get("epoch") == result.best_epoch), None)
     return result, _metrics_of(row) or {result.metric: result.value}
+
+
+def _read_result(path: Path) -> Any:
+    """Return the value of a ``result.json``. Raises FileNotFoundError, ContractError."""
+    try:
+        return json.loads(read_outside(path, MAX_RESULT_BYTES).decode("utf-8-sig"))
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ContractError("result.json", [f"it cannot be read: {error.strerror}"]) from error
+    except (ValueError, RecursionError) as error:
+        raise ContractError("result.json", [f"not JSON ({error})"]) from error
 
 
 def _result_of_rows(
@@ -136,7 +150,7 @@ def _is_fresh(evidence: Evidence) -> bool:
     assert evidence.metrics_json is not None
     try:
         before = files.read_json(evidence.folder / FOREIGN_MARK)
-    except (FileNotFoundError, CorruptFileError):
+    except (OSError, CorruptFileError):
         return False
     now = files.signature(evidence.metrics_json)
     return now is not None and list(now) != before
@@ -149,7 +163,7 @@ def _metrics_of(row: Row | None) -> dict[str, float] | None:
 
 
 def _cause_of_failure(ending: Ending, evidence: Evidence) -> str:
-    if "non-finite" in files.read_tail(evidence.stderr, 4000).lower():
+    if "non-finite" in _tail(evidence.stderr).lower():
         return "non_finite_metric"
     return "signalled" if ending.cause is EndCause.SIGNALLED else f"exit_code_{ending.exit_code}"
 
@@ -166,7 +180,17 @@ def _no_result_words(evidence: Evidence) -> str:
 def _last_words(evidence: Evidence) -> str | None:
     """Return the last line of standard error, else of standard output, without control characters."""
     for log in (evidence.stderr, evidence.stdout):
-        lines = [line.strip() for line in files.read_tail(log, 4000).splitlines() if line.strip()]
+        lines = [line.strip() for line in _tail(log).splitlines() if line.strip()]
         if lines:
             return "".join(char if char.isprintable() else " " for char in lines[-1])[:300]
     return None
+
+
+def _tail(log: Path) -> str:
+    """Return the last 4,000 bytes of a log; "" when it is no file any more."""
+    try:
+        with open_outside(log) as stream:
+            stream.seek(max(0, log.stat().st_size - 4000))
+            return stream.read(4000).decode("utf-8", "replace")
+    except OSError:
+        return ""

@@ -3,24 +3,32 @@
 Replacing goes through a temporary file in the same folder, flush, fsync and ``os.replace``. On
 Windows a file that somebody has open cannot be replaced or removed (WinError 5 and 32), so those
 calls are tried again for about a second; then the old file stands and a ``FileWriteError`` says who
-could not be written.
+could not be written. A file that was held for so long is tried once a call from then on, without
+pauses, until it can be had again: who writes it at each tick must not sleep at each tick.
 """
 
 from __future__ import annotations
 
 import errno
+import functools
 import json
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from llm_loop.errors import CorruptFileError, FileWriteError
 
+T = TypeVar("T")
+
 _RETRY_PAUSES_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4)
+_READ_PAUSES_S = (0.005, 0.01, 0.02, 0.05)  # a reader meets no more than the instant of a replacement
+_FILES_ARE_SHARED = os.name == "nt"  # elsewhere a refusal is for good
+_long_held: set[Path] = set()
 
 
 def read_text(path: Path) -> str:
@@ -29,7 +37,7 @@ def read_text(path: Path) -> str:
     Raises FileNotFoundError when it is missing, CorruptFileError when it is not UTF-8.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return _patiently(path, lambda: path.read_text(encoding="utf-8-sig"), _READ_PAUSES_S)
     except UnicodeDecodeError as error:
         raise CorruptFileError(path, f"not UTF-8 text (byte {error.start})") from error
 
@@ -59,20 +67,26 @@ def replace_text(path: Path, text: str, *, durable: bool = True) -> None:
     seconds and worth nothing after a power cut, such as the heartbeat. Raises FileWriteError; the
     old file then stands.
     """
+    replace_bytes(path, text.encode("utf-8", "backslashreplace"), durable=durable)
+
+
+def replace_bytes(path: Path, data: bytes | memoryview, *, durable: bool = True) -> None:
+    """Replace a file's content by bytes, as ``replace_text`` does. Raises FileWriteError."""
     temporary: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".tmp", dir=path.parent)
         with os.fdopen(handle, "wb") as stream:
-            stream.write(text.encode("utf-8", "backslashreplace"))
+            stream.write(data)
             stream.flush()
             if durable:
                 os.fsync(stream.fileno())
         os.chmod(temporary, 0o644)  # noqa: PTH101 - mkstemp makes it private; these files are for people
-        _patiently(lambda: os.replace(temporary, path))  # noqa: PTH105 - the plain call that the retry is about
+        _patiently(path, functools.partial(os.replace, temporary, path))
     except OSError as error:
         if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+            with suppress(OSError):  # a scanner may hold this one too
+                Path(temporary).unlink(missing_ok=True)
         raise FileWriteError(path, "write", error) from error
 
 
@@ -90,7 +104,7 @@ def append_line(path: Path, line: str, *, durable: bool = True) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         data = f"{line}\n".encode("utf-8", "backslashreplace")
-        with path.open("ab", buffering=0) as stream:
+        with _patiently(path, lambda: path.open("ab", buffering=0)) as stream:
             before = stream.seek(0, os.SEEK_END)
             try:
                 if stream.write(data) != len(data):
@@ -107,7 +121,7 @@ def append_line(path: Path, line: str, *, durable: bool = True) -> None:
 def remove(path: Path) -> None:
     """Remove a file; a missing one is fine. Raises FileWriteError."""
     try:
-        _patiently(lambda: path.unlink(missing_ok=True))
+        _patiently(path, lambda: path.unlink(missing_ok=True))
     except OSError as error:
         raise FileWriteError(path, "remove", error) from error
 
@@ -116,7 +130,7 @@ def set_aside(path: Path, stamp: str) -> Path:
     """Move a corrupt file to ``NAME.corrupt-<stamp>`` and return its new place. Raises FileWriteError."""
     aside = path.with_name(f"{path.name}.corrupt-{stamp}")
     try:
-        _patiently(lambda: os.replace(path, aside))  # noqa: PTH105
+        _patiently(path, functools.partial(os.replace, path, aside))
     except OSError as error:
         raise FileWriteError(path, "set aside", error) from error
     return aside
@@ -150,14 +164,19 @@ def read_tail(path: Path, max_bytes: int) -> str:
         return ""
 
 
-def _patiently(act: Callable[[], object]) -> None:
-    """Try ``act`` again after a sharing error, for about a second in all."""
-    for pause_s in _RETRY_PAUSES_S:
+def _patiently(path: Path, act: Callable[[], T], pauses_s: tuple[float, ...] = _RETRY_PAUSES_S) -> T:
+    """Return ``act()``, tried again after a sharing error of Windows, for about a second in all.
+
+    One try, and no pause, for a ``path`` that was held so long before.
+    """
+    for pause_s in () if path in _long_held else pauses_s:
         try:
-            act()
-            return
+            return act()
         except PermissionError:
-            if os.name != "nt":
+            if not _FILES_ARE_SHARED:
                 raise
             time.sleep(pause_s)
-    act()
+    _long_held.add(path)
+    value = act()
+    _long_held.discard(path)
+    return value

@@ -12,7 +12,7 @@ Causes: exited, signalled, stopped (the stop file), interrupted (SIGTERM: the ma
 deadline, start_failed, keeper_error.
 
 ``spec.json``: argv (argv[0] absolute), cwd, stdin (path or null), stdout, stderr (paths), stop_file,
-grace_s, deadline_s (or null). The environment is the keeper's own, so that nothing of it is on disk.
+grace_s, deadline_s (or null), tag (or null). The environment is the keeper's own, so that nothing of it is on disk.
 Times are seconds; ``exit.json`` has wall times in UTC for people, a duration, and the machine's
 monotonic seconds at both ends, so that the daemon can tell how long a slot stood idle.
 """
@@ -48,10 +48,11 @@ def main(folder: str) -> int:
     ending |= {"started_utc": _utc(), "cpu_s": None, "peak_memory_bytes": None}
     began = time.monotonic()
     tree: Any = None
+    platform.keep_awake(True)  # for as long as this process lives, whatever becomes of the daemon
     try:
         _reserve(folder)
         spec = _read(folder, "spec.json")
-        tree = platform.ProcessTree()
+        tree = platform.ProcessTree(spec.get("tag"))
         _hold(folder, spec, tree, platform, ending, terminations)
     except Exception as error:  # noqa: BLE001 - the keeper's wall: an ending is written whatever happens
         ending["detail"] = f"{type(error).__name__}: {error}"[:500]
@@ -87,7 +88,8 @@ def _hold(
     try:
         pid = tree.start(spec["argv"], spec["cwd"], stdin, stdout, stderr)
     except OSError as error:
-        ending |= {"cause": "start_failed", "detail": str(error)[:500]}
+        where = "" if error.filename else f"{spec['argv'][0]} in {spec['cwd']}: "  # Windows does not name it
+        ending |= {"cause": "start_failed", "detail": f"{where}{error}"[:500]}
         return
     identity = {"pid": pid, "identity": platform.process_identity(pid)}
     keeper = {"keeper_pid": os.getpid(), "keeper_identity": platform.process_identity(os.getpid())}
@@ -145,20 +147,38 @@ def _reserve(folder: str) -> None:
 
 
 def _write_ending(folder: str, ending: dict[str, Any]) -> None:
-    """Turn the reserve into exit.json; the bytes are there already, so a full disk does not matter."""
+    """Turn the reserve into exit.json; the bytes are there already, so a full disk does not matter.
+
+    On Windows a scanner may hold the reserve open: then the ending goes into a file of its own.
+    """
     data = json.dumps(ending, ensure_ascii=False).encode("utf-8", "backslashreplace")[: _RESERVE_BYTES - 1]
-    reserve = _in(folder, "exit.reserve")
-    mode = "r+b" if os.path.exists(reserve) else "wb"  # noqa: PTH110
-    with open(reserve, mode) as stream:  # noqa: PTH123
+    try:
+        _put_ending(folder, "exit.reserve", data)
+    except PermissionError:
+        _put_ending(folder, "exit.json.tmp", data)
+
+
+def _put_ending(folder: str, name: str, data: bytes) -> None:
+    path = _in(folder, name)
+    mode = "r+b" if os.path.exists(path) else "wb"  # noqa: PTH110
+    with open(path, mode) as stream:  # noqa: PTH123
         stream.write(data.ljust(_RESERVE_BYTES - 1) + b"\n")
         stream.flush()
         os.fsync(stream.fileno())
-    for _ in range(50):
+    _replace(path, _in(folder, "exit.json"))
+
+
+def _replace(source: str, target: str) -> None:
+    """Put a file in place; on Windows, where somebody may have one of them open, try for two seconds."""
+    for _ in range(40):
         try:
-            os.replace(reserve, _in(folder, "exit.json"))  # noqa: PTH105
+            os.replace(source, target)  # noqa: PTH105
             return
         except PermissionError:
-            time.sleep(0.1)
+            if os.name != "nt":
+                raise
+            time.sleep(0.05)
+    os.replace(source, target)  # noqa: PTH105
 
 
 def _write_if_possible(folder: str, name: str, value: dict[str, Any]) -> None:
@@ -167,7 +187,7 @@ def _write_if_possible(folder: str, name: str, value: dict[str, Any]) -> None:
         partial = _in(folder, name + ".tmp")
         with open(partial, "w", encoding="utf-8") as stream:  # noqa: PTH123
             json.dump(value, stream)
-        os.replace(partial, _in(folder, name))  # noqa: PTH105
+        _replace(partial, _in(folder, name))
     except OSError:
         return
 

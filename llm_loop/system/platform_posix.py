@@ -71,7 +71,7 @@ def is_locked(path: str | Path) -> bool:
 # ---------------------------------------------------------------- identity
 
 
-def boot_id() -> str:
+def _boot_id() -> str:
     """Return a text that changes with each start of the machine."""
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
@@ -86,10 +86,15 @@ def process_identity(pid: int) -> str | None:
     except OSError:
         return None
     fields = stat[stat.rindex(")") + 2 :].split()
-    return None if fields[0] in "ZX" else f"{pid}:{fields[19]}:{boot_id()}"
+    return None if fields[0] in "ZX" else f"{pid}:{fields[19]}:{_boot_id()}"
 
 
 # ---------------------------------------------------------------- starting
+
+
+def program_names(name: str) -> list[str]:
+    """Return the file names that a program's name may stand for: itself."""
+    return [name]
 
 
 def keeper_python(executable: str) -> str:
@@ -132,10 +137,11 @@ def keep_awake(awake: bool) -> None:
 class ProcessTree:
     """Hold one command and whatever it starts; used by the keeper alone.
 
-    The keeper is a child subreaper, so that orphans come to it, and its child dies with it.
+    The keeper is a child subreaper, so that orphans come to it, and its child dies with it. ``tag``
+    needs no care here: it is in the environment of every process, where ``sweep`` finds it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tag: str | None = None) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         self._command: subprocess.Popen[bytes] | None = None
@@ -148,6 +154,7 @@ class ProcessTree:
         keeper = os.getpid()
 
         def die_with_keeper() -> None:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a loop started with nohup or & passes on that it is ignored
             self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
             if os.getppid() != keeper:  # the keeper died before the line above
                 os._exit(127)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import msvcrt
 import os
 import signal
@@ -26,17 +27,23 @@ _CREATE_NO_WINDOW = 0x08000000
 _CREATE_BREAKAWAY_FROM_JOB = 0x01000000
 _CREATE_SUSPENDED = 0x00000004
 _PROCESS_QUERY_LIMITED_INFORMATION = 0x1000
-_STILL_ACTIVE = 259
-_WAIT_OBJECT_0 = 0
+_SYNCHRONIZE = 0x00100000
+_WAIT_TIMEOUT = 258
+_JOB_ACCOUNTING = 1
 _JOB_EXTENDED_LIMITS = 9
 _JOB_KILL_ON_CLOSE = 0x2000
+_JOB_MAY_QUERY_AND_TERMINATE = 0x0004 | 0x0008
+_TREE_PATIENCE_S = 5.0
 _CONSOLE_EVENTS = {2: "closed", 5: "shutdown", 6: "shutdown"}  # CTRL_CLOSE, CTRL_LOGOFF, CTRL_SHUTDOWN
 _CONSOLE_PATIENCE_S = 4.5
 _CONSOLE_CALLBACK = ctypes.WINFUNCTYPE(wintypes.BOOL, wintypes.DWORD)
 _KEPT_HANDLERS: list[Any] = []
 _LOCKFILE_FAIL_IMMEDIATELY = 1
+_ERROR_LOCK_VIOLATION = 33
+_ERROR_IO_PENDING = 997
 _ES_CONTINUOUS = 0x80000000
 _ES_SYSTEM_REQUIRED = 0x00000001
+_PROGRAM_ENDINGS = (".com", ".exe", ".bat", ".cmd")
 
 
 class _IoCounters(ctypes.Structure):
@@ -91,11 +98,15 @@ class _Overlapped(ctypes.Structure):
     ]
 
 
+@functools.cache
 def _kernel() -> Any:
     kernel = ctypes.WinDLL("kernel32", use_last_error=True)
     kernel.CreateJobObjectW.restype = wintypes.HANDLE
+    kernel.OpenJobObjectW.restype = wintypes.HANDLE
     kernel.OpenProcess.restype = wintypes.HANDLE
     handle = wintypes.HANDLE
+    kernel.CreateJobObjectW.argtypes = [ctypes.c_void_p, wintypes.LPCWSTR]
+    kernel.OpenJobObjectW.argtypes = [wintypes.DWORD, wintypes.BOOL, wintypes.LPCWSTR]
     kernel.OpenProcess.argtypes = [wintypes.DWORD, wintypes.BOOL, wintypes.DWORD]
     kernel.SetInformationJobObject.argtypes = [handle, ctypes.c_int, ctypes.c_void_p, wintypes.DWORD]
     kernel.QueryInformationJobObject.argtypes = [handle, ctypes.c_int, ctypes.c_void_p, wintypes.DWORD, ctypes.c_void_p]
@@ -103,7 +114,8 @@ def _kernel() -> Any:
     kernel.TerminateJobObject.argtypes = [handle, wintypes.UINT]
     kernel.WaitForSingleObject.argtypes = [handle, wintypes.DWORD]
     kernel.GetProcessTimes.argtypes = [handle] + [ctypes.POINTER(wintypes.FILETIME)] * 4
-    kernel.GetExitCodeProcess.argtypes = [handle, ctypes.POINTER(wintypes.DWORD)]
+    kernel.SetThreadExecutionState.argtypes = [wintypes.DWORD]
+    kernel.SetThreadExecutionState.restype = wintypes.DWORD
     kernel.CloseHandle.argtypes = [handle]
     return kernel
 
@@ -132,7 +144,7 @@ def is_locked(path: str | Path) -> bool:
     """Tell whether somebody holds the lock; a missing file is not locked.
 
     Asks for a shared lock and lets go of it at once. (A byte that is locked cannot be read on Windows,
-    but that is no probe: Wine lets it be read.)
+    but that is no probe: Wine lets it be read.) Raises OSError where the file system has no locks.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_BINARY | os.O_NOINHERIT)
@@ -142,7 +154,9 @@ def is_locked(path: str | Path) -> bool:
         kernel, handle = _kernel(), wintypes.HANDLE(msvcrt.get_osfhandle(descriptor))
         place = _Overlapped()
         if not kernel.LockFileEx(handle, _LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, ctypes.byref(place)):
-            return True
+            if (code := ctypes.get_last_error()) in (_ERROR_LOCK_VIOLATION, _ERROR_IO_PENDING):
+                return True
+            raise ctypes.WinError(code)
         kernel.UnlockFileEx(handle, 0, 1, 0, ctypes.byref(place))
         return False
     finally:
@@ -152,34 +166,36 @@ def is_locked(path: str | Path) -> bool:
 # ---------------------------------------------------------------- identity
 
 
-def boot_id() -> str:
-    """Return a text that changes with each start of the machine, to the minute."""
-    kernel = _kernel()
-    kernel.GetTickCount64.restype = ctypes.c_ulonglong
-    now = wintypes.FILETIME()
-    kernel.GetSystemTimeAsFileTime(ctypes.byref(now))
-    seconds = ((now.dwHighDateTime << 32) + now.dwLowDateTime) // 10_000_000 - kernel.GetTickCount64() // 1000
-    return str(seconds // 60)
-
-
 def process_identity(pid: int) -> str | None:
-    """Return an opaque text for a living process, or None: pid and creation time."""
+    """Return an opaque text for a living process, or None: pid and creation time.
+
+    A reused pid never matches; the creation time stands as it was when a person sets the clock.
+    """
     kernel = _kernel()
-    handle = kernel.OpenProcess(_PROCESS_QUERY_LIMITED_INFORMATION, False, pid)
+    handle = kernel.OpenProcess(_PROCESS_QUERY_LIMITED_INFORMATION | _SYNCHRONIZE, False, pid)
     if not handle:
         return None
     try:
-        code = wintypes.DWORD()
-        if not kernel.GetExitCodeProcess(handle, ctypes.byref(code)) or code.value != _STILL_ACTIVE:
+        if kernel.WaitForSingleObject(handle, 0) != _WAIT_TIMEOUT:  # ended, but somebody still holds a handle
             return None
         times = [wintypes.FILETIME() for _ in range(4)]
-        kernel.GetProcessTimes(handle, *[ctypes.byref(entry) for entry in times])
+        if not kernel.GetProcessTimes(handle, *[ctypes.byref(entry) for entry in times]):
+            return None
         return f"{pid}:{(times[0].dwHighDateTime << 32) + times[0].dwLowDateTime}"
     finally:
         kernel.CloseHandle(handle)
 
 
 # ---------------------------------------------------------------- starting
+
+
+def program_names(name: str) -> list[str]:
+    """Return the file names that a program's name may stand for, in the order in which they are sought.
+
+    Only what Windows starts itself, and the batch files that stand in for it: a name without such an
+    ending gets each of them.
+    """
+    return [name] if name.lower().endswith(_PROGRAM_ENDINGS) else [name + ending for ending in _PROGRAM_ENDINGS]
 
 
 def keeper_python(executable: str) -> str:
@@ -241,9 +257,8 @@ def _console_handler(gestures: Callable[[str], None], wait_s: float) -> Any:
 
 
 def keep_awake(awake: bool) -> None:
-    """Keep the machine from sleeping while a run trains, and let go after."""
-    flags = _ES_CONTINUOUS | (_ES_SYSTEM_REQUIRED if awake else 0)
-    _kernel().SetThreadExecutionState(ctypes.c_uint(flags))
+    """Keep the machine from sleeping, or let go; the wish ends with the thread that has it."""
+    _kernel().SetThreadExecutionState(_ES_CONTINUOUS | (_ES_SYSTEM_REQUIRED if awake else 0))
 
 
 # ---------------------------------------------------------------- the keeper's tree
@@ -252,12 +267,14 @@ def keep_awake(awake: bool) -> None:
 class ProcessTree:
     """Hold one command and whatever it starts in a job object that ends with its last handle.
 
-    The keeper alone holds that handle: a killed keeper takes the tree along.
+    The keeper alone holds that handle: a killed keeper takes the tree along. The job bears the tag's
+    name, so that who follows a killed keeper can see it empty (``sweep``).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tag: str | None = None) -> None:
         self._kernel = _kernel()
-        self._job = self._kernel.CreateJobObjectW(None, None)
+        self._job = self._kernel.CreateJobObjectW(None, None if tag is None else _job_name(tag))
+        self._checked(self._job)
         limits = _ExtendedLimits()
         limits.BasicLimitInformation.LimitFlags = _JOB_KILL_ON_CLOSE
         self._checked(
@@ -280,10 +297,12 @@ class ProcessTree:
         handle = wintypes.HANDLE(int(self._command._handle))  # type: ignore[attr-defined]
         try:
             self._checked(self._kernel.AssignProcessToJobObject(self._job, handle))
+            if (status := ctypes.WinDLL("ntdll").NtResumeProcess(handle)) != 0:
+                raise OSError(errno.EIO, f"the process could not be let go (status {status & 0xFFFFFFFF:#x})")
         except OSError:
             self._command.kill()
+            self._command = None
             raise
-        ctypes.WinDLL("ntdll").NtResumeProcess(handle)
         return self._command.pid
 
     def wait(self, seconds: float) -> bool:
@@ -304,15 +323,17 @@ class ProcessTree:
         """Ask politely: nothing beyond the STOP file, since the child has no console."""
 
     def end_all(self) -> None:
-        """End the command and every descendant."""
-        self._kernel.TerminateJobObject(self._job, 1)
+        """End the command and every descendant, and wait until they are gone."""
+        _end_job(self._job)
         if self._command is not None:
-            self.wait(5.0)
+            self.wait(_TREE_PATIENCE_S)
 
     def usage(self) -> tuple[float, int]:
         """Return the tree's CPU seconds and its peak memory in bytes."""
         accounting, limits = _Accounting(), _ExtendedLimits()
-        self._kernel.QueryInformationJobObject(self._job, 1, ctypes.byref(accounting), ctypes.sizeof(accounting), None)
+        self._kernel.QueryInformationJobObject(
+            self._job, _JOB_ACCOUNTING, ctypes.byref(accounting), ctypes.sizeof(accounting), None
+        )
         self._kernel.QueryInformationJobObject(
             self._job, _JOB_EXTENDED_LIMITS, ctypes.byref(limits), ctypes.sizeof(limits), None
         )
@@ -320,11 +341,44 @@ class ProcessTree:
         return cpu_s, int(limits.PeakJobMemoryUsed)
 
     @staticmethod
-    def _checked(ok: int) -> None:
+    def _checked(ok: int | None) -> None:
         if not ok:
             raise ctypes.WinError(ctypes.get_last_error())
 
 
 def sweep(tag: str) -> int:
-    """Return 0: a killed keeper's job object has ended its tree already."""
-    return 0
+    """End what is left of the tree that carries ``tag``; return how many processes were.
+
+    A killed keeper's job object ends its tree by itself, but not at the same instant, and not at all
+    while another process holds the job open.
+    """
+    kernel = _kernel()
+    job = kernel.OpenJobObjectW(_JOB_MAY_QUERY_AND_TERMINATE, False, _job_name(tag))
+    if not job:
+        return 0
+    try:
+        return _end_job(job)
+    finally:
+        kernel.CloseHandle(job)
+
+
+def _job_name(tag: str) -> str:
+    return f"Local\\llm_loop-{tag}"
+
+
+def _end_job(job: int) -> int:
+    """End every process of a job and wait, at most 5 s, until none is left; return how many there were."""
+    found = _living(job)
+    _kernel().TerminateJobObject(job, 1)
+    give_up = time.monotonic() + _TREE_PATIENCE_S
+    while _living(job) and time.monotonic() < give_up:
+        time.sleep(0.01)
+    return found
+
+
+def _living(job: int) -> int:
+    accounting = _Accounting()
+    _kernel().QueryInformationJobObject(
+        job, _JOB_ACCOUNTING, ctypes.byref(accounting), ctypes.sizeof(accounting), None
+    )
+    return int(accounting.ActiveProcesses)

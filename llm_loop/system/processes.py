@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -28,6 +29,7 @@ else:
 
 _KEEPER = Path(__file__).with_name("keeper.py")
 _PROBE_S = 1.0
+_GONE_PATIENCE_S = 2.0
 _STARTED = (("pid", int), ("keeper_pid", int), ("started_utc", str))
 
 
@@ -102,13 +104,20 @@ def resolve_program(name: str, search_path: str, cwd: Path | None = None) -> str
     arguments as commands.
     """
     has_folder = os.path.dirname(name) != ""  # noqa: PTH120 - pathlib drops the "./" that says so
-    found = shutil.which(str(cwd / name) if has_folder and cwd is not None else name, path=search_path)
+    folders = [str(cwd or Path())] if has_folder else [entry for entry in search_path.split(os.pathsep) if entry]
+    found = next((found for folder in folders if (found := _program_in(Path(folder), name)) is not None), None)
     if found is None:
         raise CommandError(f"program {name!r} not found on the run's PATH")
     if Path(found).suffix.lower() in (".cmd", ".bat"):
         why = "a batch file, which would read its arguments as commands: name the program that it starts"
         raise CommandError(f"{found} is {why}")
     return str(Path(found).absolute())
+
+
+def _program_in(folder: Path, name: str) -> str | None:
+    """Return the program of that name in one folder; ``shutil.which`` alone would look into the current one first."""
+    candidates = (folder.absolute() / file_name for file_name in platform.program_names(name))
+    return next((str(file) for file in candidates if shutil.which(file) is not None), None)
 
 
 class Keepers:
@@ -191,6 +200,7 @@ def recover(folder: Path) -> Ending | None:
         sweep(tag)
     if not (folder / "started.json").exists():
         return Ending(cause=EndCause.VOID, detail="it never started")
+    _wait_until_gone(folder)
     return Ending(cause=EndCause.LOST, detail="its keeper is gone without an ending")
 
 
@@ -215,6 +225,15 @@ def read_started(folder: Path) -> dict[str, Any] | None:
     if not isinstance(value, dict) or not all(isinstance(value.get(name), kind) for name, kind in _STARTED):
         return None
     return value
+
+
+def _wait_until_gone(folder: Path) -> None:
+    """Wait for the end of a command that is being ended; a process that has got its pid since is not waited for."""
+    started = read_started(folder) or {}
+    pid, identity = started.get("pid"), started.get("identity")
+    give_up = time.monotonic() + _GONE_PATIENCE_S
+    while pid and identity and platform.process_identity(pid) == identity and time.monotonic() < give_up:
+        time.sleep(0.01)
 
 
 def _tag_of(folder: Path) -> str | None:

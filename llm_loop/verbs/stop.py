@@ -60,4 +60,6 @@ def _left_behind(paths: WorkspacePaths) -> str:
     runs = [run.run_id for run in snapshot.runs if not run.ended_unrecorded]
     if not runs:
         return ""
-    return f" {', '.join(runs)} may still be training: `{typed('start')}` takes over, and `{typed('stop')}` then ends it."
+    return (
+        f" {', '.join(runs)} may still be training: `{typed('start')}` takes it over, `{typed('stop')}` ends it then."
+    )

@@ -167,5 +167,3 @@ def _interval(text: str) -> float:
     if not LEAST_INTERVAL_S <= value <= 31_536_000:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 5 on")
     return value
-
-

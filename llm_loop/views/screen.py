@@ -210,14 +210,14 @@ def _decisions(shown: int) -> Callable[[_Page, Snapshot], None]:
     def section(page: _Page, snapshot: Snapshot) -> None:
         decisions = snapshot.decisions[-shown:] if shown else ()
         if decisions:
-            page.heading("Decisions")
+            page.heading("Decisions", snapshot.metric or "")
         for decision in decisions:
-            _decision(page, decision)
+            _decision(page, decision, snapshot.metric)
 
     return section
 
 
-def _decision(page: _Page, decision: DecisionStatus) -> None:
+def _decision(page: _Page, decision: DecisionStatus, metric: str | None) -> None:
     cycle = "C----" if decision.cycle is None else f"C{decision.cycle:04d}"
     what = decision.label if decision.action == "run_command" and decision.label else decision.action.replace("_", " ")
     good = "bold green" if decision.is_best else "red" if decision.outcome in ("failed", "lost") else ""
@@ -226,10 +226,10 @@ def _decision(page: _Page, decision: DecisionStatus) -> None:
         [
             (cycle, "cyan"),
             (what, ""),
-            (outcome_of(decision), good),
+            (outcome_of(decision, metric), good),
             (f"by {decision.proposer}", "dim") if decision.proposer else None,
             (gate_of(decision), "dim" if decision.gate == "passed" and not decision.refusals else "yellow"),
-            (mentor_of(mentor), "dim" if mentor is None else "magenta"),
+            None if mentor is None else (mentor_of(mentor), "magenta"),
         ]
     )
     against = (f"{one.by}: {one.reason}" + (f"; mend: {one.fix}" if one.fix else "") for one in decision.refusals)

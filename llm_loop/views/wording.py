@@ -117,8 +117,11 @@ def progress_of(epoch: int | None, epochs: int | None) -> str:
     return f"epoch {epoch}" if epochs is None else f"epoch {epoch}/{epochs}"
 
 
-def outcome_of(decision: DecisionStatus) -> str:
-    """Write what came of a decision: ``completed val_log_loss=0.123 (best so far, -0.04)``."""
+def outcome_of(decision: DecisionStatus, metric: str | None = None) -> str:
+    """Write what came of a decision: ``completed val_log_loss=0.123 (best so far, -0.04)``.
+
+    The name is left out where it is ``metric``, which the reader sees elsewhere.
+    """
     if decision.outcome is None:
         result = decision.result.replace("_", " ")
         reason = decision.reason or ""
@@ -129,14 +132,16 @@ def outcome_of(decision: DecisionStatus) -> str:
     if decision.is_best and decision.delta is not None:
         marks.insert(0, "best so far")
     marks += [decision.cause] if decision.cause else []
-    return f"{decision.outcome} {decision.metric}={number(decision.value)} ({', '.join(marks)})"
+    name = "" if decision.metric == metric else f"{decision.metric}="
+    return f"{decision.outcome} {name}{number(decision.value)} ({', '.join(marks)})"
 
 
 def against(refusals: Sequence[Refusal]) -> str:
     """Count the proposals that had something against them: ``1 refused, 2 unusable``; "" for none."""
     refused = len({refusal.proposal for refusal in refusals if refusal.by == "gate"})
     unusable = len({refusal.proposal for refusal in refusals if refusal.by != "gate"})
-    return ", ".join(filter(None, [f"{refused} refused" if refused else "", f"{unusable} unusable" if unusable else ""]))
+    counted = ((refused, "refused"), (unusable, "unusable"))
+    return ", ".join(f"{count} {word}" for count, word in counted if count)
 
 
 def gate_of(decision: DecisionStatus) -> str:

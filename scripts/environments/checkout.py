@@ -88,7 +88,7 @@ def loop_steps(checkout: Checkout, *, dev: bool = False) -> list[Step]:
 
 
 def train_steps(checkout: Checkout, *, dev: bool = False) -> list[Step]:
-    """Return the steps of `.venv-train`: torch, its companions, a built copy of the package; with `dev`, pytest and psutil."""
+    """Return the steps of `.venv-train`: torch, its companions, a built copy of the package; with `dev`, test tools."""
     root, folder = checkout.root, checkout.train_folder
     pinning = ("--constraint", str(root / TRAIN_PINS))
     torch = _torch_step(checkout, fingerprint(root / TRAIN_PINS))

@@ -119,7 +119,7 @@ def test_flat_progress_is_challenged_toward_the_neglected_dimension(space: Searc
     found = _asked(observation, replace(decide(observation), idea_category=IdeaCategory.OPTIMIZATION))
     assert found.recommendation is Recommendation.CHALLENGE
     assert "none of the last 5 configurations beat R0001" in found.critique
-    assert "model_arch is the dimension tried least" in found.critique
+    assert "model_arch is the dimension that the last 8 runs tried least" in found.critique
     assert len(found.todo_updates) == 1
     suggested = found.suggested_decision
     assert suggested is not None

@@ -56,7 +56,7 @@ class Bench:
         assert self.engine.start(self.launch) is None
 
     def ended(self) -> Ending:
-        return eventually(lambda: self.engine.poll(self.folder, 0.0))
+        return eventually(lambda: self.engine.poll(self.folder, 0.0, self.launch.environment["LLM_LOOP_RUN"]))
 
 
 @pytest.fixture

@@ -103,8 +103,8 @@ def test_the_tests_pass_when_both_suites_do(monkeypatch, tmp_path, loop, trainer
     monkeypatch.setattr(bootstrap, "_wait_for", wait_for)
     assert bootstrap.run_tests(tmp_path / "a", tmp_path / "b", ["-k", "x"]) == code
     assert [argv[1:] for argv, _ in ran] == [
-        ["-m", "pytest", "--ignore=tests/trainer", "-k", "x"],
-        ["-m", "pytest", "tests/trainer", "-k", "x"],
+        ["-X", "utf8", "-m", "pytest", "--ignore=tests/trainer", "-k", "x"],
+        ["-X", "utf8", "-m", "pytest", "tests/trainer", "-k", "x"],
     ]
     assert [folder for _, folder in ran] == [ROOT, ROOT]
 

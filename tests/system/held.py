@@ -38,7 +38,7 @@ class Held:
         self.keepers.prepare(folder, self.command)
 
     def start(self, keepers: Keepers | None = None) -> Held:
-        env = {"PATH": os.environ["PATH"], "LLM_LOOP_RUN": self.tag, "LLM_LOOP_RUN_DIR": str(self.folder)}
+        env = {**bare_environment(), "LLM_LOOP_RUN": self.tag, "LLM_LOOP_RUN_DIR": str(self.folder)}
         (keepers or self.keepers).start(self.folder, env)
         return self
 
@@ -79,8 +79,27 @@ def trainer(mode: str, number: float = 0.5) -> tuple[str, ...]:
     return (sys.executable, "-I", "-S", "-X", "utf8", str(FAKES / "fake_trainer.py"), mode, str(number))
 
 
-def shell(text: str) -> tuple[str, ...]:
-    return ("/bin/sh", "-c", text)
+def python(text: str, *words: str) -> tuple[str, ...]:
+    """Return the argv of a small program; on Windows it goes through the virtual environment's launcher."""
+    return (sys.executable, "-I", "-S", "-X", "utf8", "-c", text, *words)
+
+
+SLEEP = python("import time; time.sleep(600)")
+NOTHING = python("")
+MARK = "import pathlib; pathlib.Path('mark').touch()\n"
+UNTIL_STOPPED = "import os, sys, time, signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+UNTIL_STOPPED += "while not os.path.exists('STOP'): time.sleep(0.02)\n"
+
+
+def bare_environment() -> dict[str, str]:
+    """Return what a process needs at least."""
+    return {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "TEMP") if name in os.environ}
+
+
+def family_of(pid: int) -> list[int]:
+    """Return a process and its living descendants."""
+    process = psutil.Process(pid)
+    return [pid, *(child.pid for child in process.children(recursive=True) if is_alive(child.pid))]
 
 
 def is_alive(pid: int) -> bool:

@@ -79,7 +79,10 @@ def test_a_failed_replacement_leaves_the_old_file(tmp_path: Path, monkeypatch: p
     assert leftovers(tmp_path) == []
 
 
-def test_a_sharing_error_is_waited_out_on_windows_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_sharing_error_is_waited_out_on_windows_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: bool
+) -> None:
     real, refusals = os.replace, [2]
 
     def replace(source: str, target: Path) -> None:
@@ -89,13 +92,41 @@ def test_a_sharing_error_is_waited_out_on_windows_only(tmp_path: Path, monkeypat
         real(source, target)
 
     monkeypatch.setattr(os, "replace", replace)
-    if os.name != "nt":
+    monkeypatch.setattr(files, "_FILES_ARE_SHARED", shared)
+    if not shared:
         with pytest.raises(FileWriteError):
             files.replace_text(tmp_path / "a.txt", "new")
-        refusals[0] = 2
-        monkeypatch.setattr(files.os, "name", "nt")
-    files._patiently(lambda: replace(str(_made(tmp_path / "b.txt")), tmp_path / "a.txt"))
-    assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "b.txt"
+        assert refusals == [1], "one try"
+        return
+    files.replace_text(tmp_path / "a.txt", "new")
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "new" and leftovers(tmp_path) == []
+
+
+def test_a_file_held_for_ever_costs_its_second_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, pauses = os.replace, list[float]()
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "used by another process")
+
+    monkeypatch.setattr(files, "_FILES_ARE_SHARED", True)
+    monkeypatch.setattr(files.time, "sleep", pauses.append)
+    monkeypatch.setattr(os, "replace", refuse)
+    path = tmp_path / "state.json"
+    for _ in range(5):
+        with pytest.raises(FileWriteError, match=r"cannot write .*state\.json: used by another process"):
+            files.replace_text(path, "new")
+    assert 0.9 < sum(pauses) < 1.5, "the first time only"
+    with pytest.raises(FileWriteError):
+        files.replace_text(tmp_path / "other.json", "new")
+    assert 1.8 < sum(pauses) < 3, "each file has a patience of its own"
+    monkeypatch.setattr(os, "replace", real)
+    files.replace_text(path, "new")
+    before = sum(pauses)
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(FileWriteError):
+        files.replace_text(path, "newer")
+    assert sum(pauses) - before > 0.9, "once it was free, it is waited for again"
+    assert leftovers(tmp_path) == [] and path.read_text(encoding="utf-8") == "new"
 
 
 def _made(path: Path) -> Path:

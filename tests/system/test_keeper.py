@@ -2,30 +2,55 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
 import pytest
 
-from llm_loop.system import processes
+from llm_loop.system import keeper, processes
 from llm_loop.system.processes import EndCause, Keepers
 from tests.conftest import eventually
-from tests.system.held import held, is_alive, kill, shell, trainer
+from tests.system.held import (
+    MARK,
+    NOTHING,
+    SLEEP,
+    UNTIL_STOPPED,
+    bare_environment,
+    family_of,
+    held,
+    is_alive,
+    kill,
+    python,
+    trainer,
+)
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="these commands and signals are POSIX")
+posix_only = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+ENDED_BY_FORCE = 1 if os.name == "nt" else -9
+LEAVE_A_CHILD = """
+import pathlib, subprocess, sys
+flags = {"creationflags": 0x208} if sys.platform == "win32" else {"start_new_session": True}
+child = subprocess.Popen([sys.executable, "-I", "-S", "-c", "import time; time.sleep(600)"], **flags)
+pathlib.Path("pid").write_text(str(child.pid), encoding="ascii")
+"""
 
 
 @pytest.mark.parametrize(
     ("text", "cause", "code"),
-    [("exit 0", EndCause.EXITED, 0), ("exit 7", EndCause.EXITED, 7), ("kill -9 $$", EndCause.SIGNALLED, -9)],
+    [
+        ("", EndCause.EXITED, 0),
+        ("import sys; sys.exit(7)", EndCause.EXITED, 7),
+        pytest.param("import os; os.kill(os.getpid(), 9)", EndCause.SIGNALLED, -9, marks=posix_only),
+    ],
 )
 def test_the_ending_says_how_it_came(tmp_path: Path, text: str, cause: EndCause, code: int) -> None:
-    with held(tmp_path, *shell(text)) as one:
+    with held(tmp_path, *python(text)) as one:
         ending = one.start().ended()
         assert (ending.cause, ending.exit_code) == (cause, code)
         assert ending.started_utc is not None and ending.started_utc <= (ending.ended_utc or "")
@@ -38,19 +63,21 @@ def test_the_ending_says_how_it_came(tmp_path: Path, text: str, cause: EndCause,
 
 def test_streams_are_raw_and_stdin_is_closed(weird_path: Path) -> None:
     question = weird_path / "question.txt"
-    question.write_text("from a file", encoding="utf-8")
-    with held(weird_path / "a", *shell(r"printf '\377\000\r'; cat; pwd >&2")) as closed:
+    question.write_text("from a file ✓", encoding="utf-8")
+    text = "import os, sys; sys.stdout.buffer.write(b'\\xff\\0\\r' + sys.stdin.buffer.read());"
+    text += "sys.stderr.write(os.getcwd() + ' ✓')"
+    with held(weird_path / "a", *python(text)) as closed:
         assert closed.start().ended().exit_code == 0
         assert (closed.folder / "out.log").read_bytes() == b"\xff\x00\r"
-        assert (closed.folder / "err.log").read_text(encoding="utf-8").strip() == str(closed.folder)
-    with held(weird_path / "b", *shell("cat"), stdin=question) as fed:
+        assert (closed.folder / "err.log").read_text(encoding="utf-8") == f"{closed.folder} ✓"
+    with held(weird_path / "b", *python(text), stdin=question) as fed:
         assert fed.start().ended().exit_code == 0
-        assert (fed.folder / "out.log").read_text(encoding="utf-8") == "from a file"
+        assert (fed.folder / "out.log").read_bytes() == b"\xff\x00\r" + "from a file ✓".encode()
 
 
 def test_the_environment_reaches_the_command_and_no_file(tmp_path: Path) -> None:
-    with held(tmp_path, *shell('test "${WORD#open}" = -sesame')) as one:
-        one.keepers.start(tmp_path, {"WORD": "open-sesame", "PATH": os.environ["PATH"]})
+    with held(tmp_path, *python("import os, sys; sys.exit(os.environ['WORD'][4:] != '-sesame')")) as one:
+        one.keepers.start(tmp_path, {"WORD": "open-sesame", **bare_environment()})
         assert one.ended().exit_code == 0
         assert not [file.name for file in tmp_path.iterdir() if b"open-sesame" in file.read_bytes()]
 
@@ -68,6 +95,7 @@ def test_a_polite_trainer_writes_its_result(tmp_path: Path) -> None:
         assert json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))["stopped_early"] is True
 
 
+@posix_only
 def test_a_command_that_knows_no_stop_file_gets_sigint(tmp_path: Path) -> None:
     with held(tmp_path, "/bin/sleep", "600", grace_s=15.0) as one:
         one.start().running()
@@ -80,11 +108,11 @@ def test_a_stubborn_trainer_is_ended_after_its_grace(tmp_path: Path) -> None:
     with held(tmp_path, *trainer("stubborn"), grace_s=0.6) as one:
         one.start()
         eventually(lambda: (tmp_path / "metrics.jsonl").exists())
-        pid = one.running()["pid"]
+        family = family_of(one.running()["pid"])
         one.stop()
         ending = one.ended()
-        assert (ending.cause, ending.exit_code) == (EndCause.STOPPED, -signal.SIGKILL)
-        assert ending.duration_s >= 0.6 and not is_alive(pid)
+        assert (ending.cause, ending.exit_code) == (EndCause.STOPPED, ENDED_BY_FORCE)
+        assert ending.duration_s >= 0.6 and not any(map(is_alive, family))
 
 
 def test_the_deadline_ends_politely_first(tmp_path: Path) -> None:
@@ -95,13 +123,14 @@ def test_the_deadline_ends_politely_first(tmp_path: Path) -> None:
 
 
 def test_a_stop_that_was_there_first_starts_nothing(tmp_path: Path) -> None:
-    with held(tmp_path, *shell("echo started > mark; sleep 600"), grace_s=0.1) as one:
+    with held(tmp_path, *python(MARK), grace_s=0.1) as one:
         one.stop()
         ending = one.start().ended()
         assert (ending.cause, ending.exit_code) == (EndCause.STOPPED, None)
         assert not (tmp_path / "mark").exists()
 
 
+@posix_only
 def test_sigterm_to_the_keeper_is_an_interruption(tmp_path: Path) -> None:
     with held(tmp_path, *trainer("polite"), grace_s=15.0) as one:
         one.start()
@@ -112,6 +141,7 @@ def test_sigterm_to_the_keeper_is_an_interruption(tmp_path: Path) -> None:
         assert (tmp_path / "result.json").exists()
 
 
+@posix_only
 @pytest.mark.parametrize("order", [("pid", "keeper_pid"), ("keeper_pid", "pid")])
 def test_sigterm_to_all_at_once_is_an_interruption(tmp_path: Path, order: tuple[str, str]) -> None:
     with held(tmp_path, "/bin/sleep", "600") as one:
@@ -121,6 +151,7 @@ def test_sigterm_to_all_at_once_is_an_interruption(tmp_path: Path, order: tuple[
         assert one.ended().cause is EndCause.INTERRUPTED
 
 
+@posix_only
 def test_sigterm_to_the_command_alone_is_no_interruption(tmp_path: Path) -> None:
     with held(tmp_path, "/bin/sleep", "600") as one:
         os.kill(one.start().running()["pid"], signal.SIGTERM)
@@ -131,19 +162,23 @@ def test_sigterm_to_the_command_alone_is_no_interruption(tmp_path: Path) -> None
 # ---------------------------------------------------------------- the whole tree
 
 
-def test_a_grandchild_in_its_own_session_goes_too(tmp_path: Path) -> None:
-    with held(tmp_path, *trainer("family"), grace_s=0.1) as one:
-        one.start()
+@pytest.mark.parametrize("ended_by", ["stop", "deadline"])
+def test_a_grandchild_in_its_own_session_goes_too(tmp_path: Path, ended_by: str) -> None:
+    deadline_s = 1.5 if ended_by == "deadline" else None
+    with held(tmp_path, *trainer("family"), grace_s=0.1, deadline_s=deadline_s) as one:
+        started = one.start().running()
         eventually(lambda: (tmp_path / "family.pid").exists())
         grandchild = int((tmp_path / "family.pid").read_text(encoding="ascii"))
+        family = {*family_of(started["pid"]), grandchild}
         assert is_alive(grandchild)
-        one.stop()
-        assert one.ended().cause is EndCause.STOPPED
-        assert not is_alive(grandchild)
+        if ended_by == "stop":
+            one.stop()
+        assert one.ended().cause is (EndCause.STOPPED if ended_by == "stop" else EndCause.DEADLINE)
+        assert not any(map(is_alive, family))
 
 
 def test_what_a_finished_command_leaves_running_is_ended(tmp_path: Path) -> None:
-    with held(tmp_path, *shell("setsid sleep 600 & echo $! > pid")) as one:
+    with held(tmp_path, *python(LEAVE_A_CHILD)) as one:
         assert one.start().ended().cause is EndCause.EXITED
         assert not is_alive(int((tmp_path / "pid").read_text(encoding="ascii")))
 
@@ -153,9 +188,13 @@ def test_a_killed_keeper_takes_its_command_along(tmp_path: Path) -> None:
         started = one.start().running()
         eventually(lambda: (tmp_path / "family.pid").exists())
         grandchild = int((tmp_path / "family.pid").read_text(encoding="ascii"))
+        family = family_of(started["pid"])
         kill(started["keeper_pid"])
         eventually(lambda: not is_alive(started["pid"]))
-        assert is_alive(grandchild), "no signal reaches it; the sweep must"
+        if os.name == "nt":
+            eventually(lambda: not any(map(is_alive, [*family, grandchild])))
+        else:
+            assert is_alive(grandchild), "no signal reaches it; the sweep must"
         ending = one.ended()
         assert ending.cause is EndCause.LOST
         assert (tmp_path / "void.json").exists() and not (tmp_path / "exit.json").exists()
@@ -167,10 +206,11 @@ def test_a_killed_keeper_takes_its_command_along(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_started_says_why(tmp_path: Path) -> None:
-    with held(tmp_path / "a", "/no/such/program") as no_program:
+    missing = tmp_path / "no" / "such" / "program.exe"
+    with held(tmp_path / "a", str(missing)) as no_program:
         ending = no_program.start().ended()
-        assert ending.cause is EndCause.START_FAILED and "/no/such/program" in (ending.detail or "")
-    with held(tmp_path / "b", "/bin/true", cwd=tmp_path / "gone") as no_folder:
+        assert ending.cause is EndCause.START_FAILED and str(missing) in (ending.detail or "")
+    with held(tmp_path / "b", *NOTHING, cwd=tmp_path / "gone") as no_folder:
         ending = no_folder.start().ended()
         assert ending.cause is EndCause.START_FAILED and str(tmp_path / "gone") in (ending.detail or "")
 
@@ -182,7 +222,7 @@ def test_a_long_strange_detail_still_parses(tmp_path: Path) -> None:
 
 
 def test_a_spec_that_does_not_parse_is_the_keepers_error(tmp_path: Path) -> None:
-    with held(tmp_path, "/bin/true") as one:
+    with held(tmp_path, *NOTHING) as one:
         (tmp_path / "spec.json").write_text('{"argv": ', encoding="utf-8")
         ending = one.start().ended()
         assert ending.cause is EndCause.KEEPER_ERROR and "JSONDecodeError" in (ending.detail or "")
@@ -190,7 +230,7 @@ def test_a_spec_that_does_not_parse_is_the_keepers_error(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("mark", ["void.json", "exit.json"])
 def test_nothing_starts_where_it_is_over(tmp_path: Path, mark: str) -> None:
-    with held(tmp_path, *shell("echo started > mark")) as one:
+    with held(tmp_path, *python(MARK)) as one:
         (tmp_path / mark).write_text('{"cause": "exited", "exit_code": 0}', encoding="utf-8")
         assert keeper_exit_code(tmp_path) == 3
         assert not (tmp_path / "mark").exists() and not (tmp_path / "started.json").exists()
@@ -198,7 +238,7 @@ def test_nothing_starts_where_it_is_over(tmp_path: Path, mark: str) -> None:
 
 
 def test_two_keepers_start_one_command(tmp_path: Path) -> None:
-    with held(tmp_path, *shell("echo $$ >> marks; while ! test -e STOP; do sleep 0.05; done")) as one:
+    with held(tmp_path, *python("print(1, file=open('marks', 'a'))\n" + UNTIL_STOPPED)) as one:
         other = Keepers()
         one.start().start(other)
         one.running()
@@ -220,7 +260,7 @@ def fill(folder: Path) -> None:
 
 def test_a_full_disk_hides_no_ending(small_disk: Path, tmp_path: Path) -> None:
     logs = {"stdout": tmp_path / "out.log", "stderr": tmp_path / "err.log"}
-    with held(small_disk, *shell("while ! test -e go; do sleep 0.05; done; exit 5"), cwd=tmp_path, **logs) as one:
+    with held(small_disk, *python(UNTIL_STOPPED.replace("STOP", "go") + "sys.exit(5)"), cwd=tmp_path, **logs) as one:
         one.start().running()
         fill(small_disk)
         (tmp_path / "go").touch()
@@ -230,7 +270,7 @@ def test_a_full_disk_hides_no_ending(small_disk: Path, tmp_path: Path) -> None:
 
 def test_a_disk_full_before_the_start_does_not_start(small_disk: Path, tmp_path: Path) -> None:
     logs = {"stdout": tmp_path / "out.log", "stderr": tmp_path / "err.log"}
-    with held(small_disk, *shell("echo started > mark"), cwd=tmp_path, **logs) as one:
+    with held(small_disk, *python(MARK), cwd=tmp_path, **logs) as one:
         (small_disk / "keeper.lock").touch()
         fill(small_disk)
         assert keeper_exit_code(small_disk) != 0
@@ -240,11 +280,43 @@ def test_a_disk_full_before_the_start_does_not_start(small_disk: Path, tmp_path:
 
 
 def test_a_keeper_is_small(tmp_path: Path) -> None:
-    with held(tmp_path, "/bin/sleep", "600", grace_s=0.1) as one:
+    with held(tmp_path, *SLEEP, grace_s=0.1) as one:
         keeper = psutil.Process(one.start().running()["keeper_pid"])
-        assert keeper.memory_info().rss < 15_000_000
+        assert keeper.memory_info().rss < (30_000_000 if os.name == "nt" else 15_000_000)
         one.stop()
         one.ended()
+
+
+def test_an_ending_is_written_though_a_scanner_holds_the_reserve(tmp_path: Path) -> None:
+    with held(tmp_path, *python(UNTIL_STOPPED + "sys.exit(4)")) as one:
+        one.start().running()
+        with (tmp_path / "exit.reserve").open("rb"):
+            one.stop()
+            ending = one.ended()
+        assert (ending.cause, ending.exit_code) == (EndCause.STOPPED, 4)
+
+
+def test_a_clock_that_jumps_breaks_no_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A day later within a look, then a day earlier: the deadline of one second stands."""
+
+    class Tree:
+        def __init__(self) -> None:
+            self.interrupted = False
+
+        def wait(self, seconds: float) -> bool:
+            time.sleep(seconds)
+            return self.interrupted
+
+        def interrupt(self) -> None:
+            self.interrupted = True
+
+    real, jumps = time.time, itertools.cycle([86400.0, -86400.0])
+    monkeypatch.setattr(time, "time", lambda: real() + next(jumps))
+    spec = {"deadline_s": 1.0, "stop_file": os.devnull + "-no", "grace_s": 0.5}
+    began = time.perf_counter()
+    monkeypatch.setattr(keeper, "_touch", lambda path: None)
+    assert keeper._wait(spec, Tree(), []) == "deadline"
+    assert 1.0 <= time.perf_counter() - began < 3.0
 
 
 def keeper_exit_code(folder: Path) -> int:

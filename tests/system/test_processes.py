@@ -14,13 +14,11 @@ from llm_loop.errors import CommandError
 from llm_loop.system import files, processes
 from llm_loop.system.processes import EndCause, Keepers
 from tests.conftest import REPOSITORY, eventually
-from tests.system.held import held, is_alive, kill, shell
-
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="these commands and signals are POSIX")
+from tests.system.held import MARK, NOTHING, SLEEP, UNTIL_STOPPED, held, is_alive, kill, python
 
 
 def test_a_living_keeper_is_adopted(tmp_path: Path) -> None:
-    with held(tmp_path, "/bin/sleep", "600") as one:
+    with held(tmp_path, *SLEEP, grace_s=0.1) as one:
         one.start().running()
         assert processes.recover(tmp_path) is None
         assert not (tmp_path / "void.json").exists()
@@ -31,7 +29,7 @@ def test_a_living_keeper_is_adopted(tmp_path: Path) -> None:
 
 
 def test_a_killed_keeper_that_was_adopted_is_noticed_by_a_fast_ticker(tmp_path: Path) -> None:
-    with held(tmp_path, "/bin/sleep", "600") as one:
+    with held(tmp_path, *SLEEP, grace_s=0.1) as one:
         started = one.start().running()
         adopter = Keepers()
         assert adopter.poll(tmp_path, 0.0) is None
@@ -42,7 +40,7 @@ def test_a_killed_keeper_that_was_adopted_is_noticed_by_a_fast_ticker(tmp_path: 
 
 
 def test_an_adopted_keeper_is_asked_by_its_lock_once_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with held(tmp_path, "/bin/sleep", "600", grace_s=0.1) as one:
+    with held(tmp_path, *SLEEP, grace_s=0.1) as one:
         one.start().running()
         asked: list[Path] = []
         real = processes.platform.is_locked
@@ -55,7 +53,7 @@ def test_an_adopted_keeper_is_asked_by_its_lock_once_a_second(tmp_path: Path, mo
 
 
 def test_a_keeper_outlives_who_started_it(weird_path: Path) -> None:
-    with held(weird_path, *shell("while ! test -e STOP; do sleep 0.05; done; exit 4")) as one:
+    with held(weird_path, *python(UNTIL_STOPPED + "sys.exit(4)")) as one:
         text = (
             "import os, sys; from pathlib import Path; from llm_loop.system.processes import Keepers;"
             "Keepers().start(Path(sys.argv[1]), os.environ); os._exit(0)"
@@ -70,7 +68,7 @@ def test_a_keeper_outlives_who_started_it(weird_path: Path) -> None:
 
 
 def test_what_was_prepared_but_never_started_is_void_for_ever(tmp_path: Path) -> None:
-    with held(tmp_path, *shell("echo started > mark")) as one:
+    with held(tmp_path, *python(MARK)) as one:
         ending = processes.recover(tmp_path)
         assert ending is not None and ending.cause is EndCause.VOID
         one.start()
@@ -83,7 +81,7 @@ def test_what_was_prepared_but_never_started_is_void_for_ever(tmp_path: Path) ->
 
 
 def test_an_ending_is_found_without_blocking_and_its_keeper_collected(tmp_path: Path) -> None:
-    with held(tmp_path, "/bin/true") as one:
+    with held(tmp_path, *NOTHING) as one:
         one.start()
         eventually(lambda: (tmp_path / "exit.json").exists())
         assert one.keepers.poll(tmp_path, 0.0) is not None
@@ -107,10 +105,11 @@ def test_a_spoilt_start_is_no_start(tmp_path: Path, text: str) -> None:
     assert processes.read_started(tmp_path) is None
 
 
+@pytest.mark.skipif(os.name == "nt", reason="there the job object ends them, see test_windows.py")
 def test_sweep_ends_what_carries_the_tag_and_nothing_else(tmp_path: Path) -> None:
     mine, other = str(uuid.uuid4()), str(uuid.uuid4())
     family = [
-        subprocess.Popen(shell(text), env={**os.environ, "LLM_LOOP_RUN": tag}, start_new_session=True)
+        subprocess.Popen(["/bin/sh", "-c", text], env={**os.environ, "LLM_LOOP_RUN": tag}, start_new_session=True)
         for tag, text in (
             (mine, "setsid sleep 600 & exec sleep 600"),
             (other, "exec sleep 600"),
@@ -132,7 +131,7 @@ def test_sweep_ends_what_carries_the_tag_and_nothing_else(tmp_path: Path) -> Non
 
 
 def test_identity_belongs_to_one_life(tmp_path: Path) -> None:
-    first, second = (subprocess.Popen(["/bin/sleep", "600"]) for _ in range(2))
+    first, second = (subprocess.Popen(SLEEP) for _ in range(2))
     try:
         identity = processes.platform.process_identity(first.pid)
         assert identity is not None and identity == processes.platform.process_identity(first.pid)
@@ -147,24 +146,54 @@ def test_identity_belongs_to_one_life(tmp_path: Path) -> None:
     assert processes.platform.process_identity(first.pid) is None
 
 
-def test_programs_are_found_on_the_runs_path_only(tmp_path: Path) -> None:
-    program = tmp_path / "my tool"
-    program.write_text("#!/bin/sh\n", encoding="utf-8")
-    program.chmod(0o755)
-    assert processes.resolve_program("my tool", f"/nowhere:{tmp_path}") == str(program)
+def test_a_reused_pid_is_never_taken_for_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pid of a lost run belongs to another program by now: it is neither waited for nor ended."""
+    stranger = subprocess.Popen(SLEEP)
+    try:
+        with held(tmp_path, *SLEEP) as one:
+            pid, _, rest = (processes.platform.process_identity(stranger.pid) or "").partition(":")
+            started = {"pid": stranger.pid, "keeper_pid": stranger.pid, "started_utc": "2026-01-01T00:00:00Z"}
+            files.replace_json(tmp_path / "started.json", {**started, "identity": f"{pid}:1{rest}"})
+            monkeypatch.setattr(processes.time, "sleep", lambda _: pytest.fail("a stranger is waited for"))
+            ending = processes.recover(tmp_path)
+            monkeypatch.undo()
+            assert ending is not None and ending.cause is EndCause.LOST
+            assert is_alive(stranger.pid)
+            (tmp_path / "started.json").unlink()
+            assert one.keepers.poll(tmp_path, 0.0) is not None
+    finally:
+        stranger.kill()
+        stranger.wait(10)
+
+
+def make_program(path: Path) -> Path:
+    """Make a file that counts as a program here."""
+    path = path.with_suffix(".exe") if os.name == "nt" else path
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("#!/bin/sh\n", encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+def test_programs_are_found_on_the_runs_path_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = make_program(tmp_path / "some where" / "my tool")
+    search_path = os.pathsep.join([str(tmp_path / "nowhere"), "", str(program.parent)])
+    assert processes.resolve_program("my tool", search_path) == str(program)
+    assert processes.resolve_program(program.name, search_path) == str(program)
+    monkeypatch.chdir(program.parent)
     with pytest.raises(CommandError, match="'my tool' not found on the run's PATH"):
-        processes.resolve_program("my tool", "/usr/bin")
+        processes.resolve_program("my tool", str(tmp_path))
+    assert processes.resolve_program("my tool", ".") == str(program), "a relative entry is one all the same"
 
 
 def test_a_relative_program_is_sought_in_the_commands_folder(tmp_path: Path) -> None:
-    (tmp_path / "tools").mkdir()
-    program = tmp_path / "tools" / "go.sh"
-    program.write_text("#!/bin/sh\n", encoding="utf-8")
-    program.chmod(0o755)
-    assert processes.resolve_program("tools/go.sh", "/usr/bin", tmp_path) == str(program)
-    assert processes.resolve_program("./tools/go.sh", "/usr/bin", tmp_path) == str(program)
-    with pytest.raises(CommandError, match=r"go\.sh"):
-        processes.resolve_program("./go.sh", "/usr/bin", tmp_path)
+    program = make_program(tmp_path / "tools" / "go")
+    nowhere = str(tmp_path / "nowhere")
+    for name in ("tools/go", "./tools/go", f"tools/{program.name}", os.path.join("tools", "go")):
+        assert processes.resolve_program(name, nowhere, tmp_path) == str(program)
+    assert processes.resolve_program(str(program.with_suffix("")), nowhere, tmp_path / "other") == str(program)
+    with pytest.raises(CommandError, match="go"):
+        processes.resolve_program("./go", nowhere, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["tool.cmd", "TOOL.BAT"])
@@ -176,10 +205,10 @@ def test_batch_files_are_refused(tmp_path: Path, name: str) -> None:
 
 
 def test_spec_holds_everything_but_the_environment(tmp_path: Path) -> None:
-    with held(tmp_path, "/bin/true", stdin=tmp_path / "in", deadline_s=3.5) as one:
+    with held(tmp_path, *NOTHING, stdin=tmp_path / "in", deadline_s=3.5) as one:
         assert files.read_json(tmp_path / "spec.json") == {
             "schema_version": 1,
-            "argv": ["/bin/true"],
+            "argv": list(NOTHING),
             "cwd": str(tmp_path),
             "stdin": str(tmp_path / "in"),
             "stdout": str(tmp_path / "out.log"),

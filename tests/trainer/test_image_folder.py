@@ -70,6 +70,7 @@ def test_broken_images_are_skipped_and_named(image_root: Path) -> None:
         "dark/text.jpg",
     ]
     assert len(data.train) + len(data.val) == 16
+    assert data.skipped[3] == "dark/text.jpg (no image in a known format)"
 
 
 def test_a_class_with_one_image_is_trained_on_only(image_root: Path) -> None:

@@ -88,11 +88,19 @@ def test_refusals_come_with_their_mend(workspace: WorkspaceBuilder, output: Outp
     ]
 
 
+def test_proposals_are_counted_not_reasons(workspace: WorkspaceBuilder, output: Output) -> None:
+    of = workspace.open_cycle()
+    unusable = {"proposer": "command", "source": "primary", "decision": None, "unusable": ["one thing", "another"]}
+    workspace.ledger.record("proposal", **of, record=unusable | {"quality_gate": PASSED, "accepted": False}, call=None)
+    workspace.stage("mended", of=of)
+    assert output.look()[-1].endswith("gate passed (1 unusable before); mentor: not asked")
+
+
 def test_a_failure_says_why(workspace: WorkspaceBuilder, output: Output) -> None:
     run = workspace.stage("first")
     workspace.launch(run)
-    workspace.end(run, None, state="failed", cause="exit_code_3")
-    assert output.look()[-1] == "R0001 first failed (exit_code_3)"
+    workspace.end(run, None, state="failed", cause="exit_code_3", detail="no such\nfolder")
+    assert output.look()[-1] == "R0001 first failed (exit_code_3): no such folder"
 
 
 def test_epochs_are_told_every_two_seconds(workspace: WorkspaceBuilder, output: Output, daemon_pid: int) -> None:

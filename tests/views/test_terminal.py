@@ -14,8 +14,8 @@ from llm_loop.views.reading import SnapshotReader
 from llm_loop.views.screen import draw
 from llm_loop.views.snapshot import Snapshot
 from llm_loop.views.terminal import LiveScreen, print_screen, screen_console
-from llm_loop.views.wording import ASCII, UNICODE
-from tests.views.workspace_builder import WorkspaceBuilder, a_review
+from llm_loop.views.wording import ASCII, UNICODE, typed
+from tests.views.workspace_builder import PASSED, WorkspaceBuilder, a_decision, a_review
 
 Hold = Callable[[WorkspaceBuilder], int]
 EVIL = "[bold red]x[/] \x1b[2J\x1b]0;owned\x07 漢字" + "y" * 400
@@ -56,7 +56,7 @@ def test_what_the_screen_says(busy: Snapshot) -> None:
     page = "\n".join(line.plain for line in draw(busy, 160, None, UNICODE))
     for words in (
         "running since",
-        "no Codex login: the built-in planner decides; log in with `llm-loop login`",
+        f"no Codex login: the built-in planner decides; log in with `{typed('login')}`",
         "epoch 5/20",
         "9 s left",
         "val_log_loss 0.25",
@@ -64,10 +64,10 @@ def test_what_the_screen_says(busy: Snapshot) -> None:
         "silent for 1 min",
         "█▁▃",
         "the-next-one",
-        "completed val_log_loss=0.41 (best so far, -0.01)",
+        "Decisions  val_log_loss",
+        "completed 0.41 (best so far, -0.01)",
         "gate passed",
         "mentor: challenge",
-        "mentor: not asked",
         "smaller is better",
         "holding (disk)",
         "[red]label[/red]",
@@ -134,3 +134,28 @@ def test_the_live_view_leaves_its_last_picture(busy: Snapshot, monkeypatch: pyte
 def test_an_empty_workspace_is_drawn(reader: SnapshotReader) -> None:
     page = "\n".join(line.plain for line in draw(reader.take(), 80, None, UNICODE))
     assert "never started here" in page
+
+
+def test_runs_that_all_fail_are_said_aloud(workspace: WorkspaceBuilder, reader: SnapshotReader) -> None:
+    for number in range(3):
+        page = "\n".join(line.plain for line in draw(reader.take(), 100, None, UNICODE))
+        assert "runs failed" not in page
+        run = workspace.stage(f"run-{number}")
+        workspace.launch(run)
+        workspace.end(run, None, state="failed", cause="exit_code_3", detail=f"images {number}: no such folder")
+        workspace.save()
+    page = "\n".join(line.plain for line in draw(reader.take(), 100, None, UNICODE))
+    assert "the last 3 runs failed; the last one: images 2: no such folder" in page
+    assert "      images 0: no such folder" in page
+
+
+def test_the_same_reason_is_shown_once(workspace: WorkspaceBuilder, reader: SnapshotReader) -> None:
+    issue = {"code": "no_label", "message": "no label", "fix": "give one"}
+    blocked = PASSED | {"blocked": True, "issues": ["no_label"], "details": [issue]}
+    of = workspace.open_cycle()
+    for _ in range(2):
+        workspace.propose(of, a_decision("it"), blocked)
+    workspace.wait(of, "every proposal was refused or unusable")
+    workspace.save()
+    page = "\n".join(line.plain for line in draw(reader.take(), 100, None, UNICODE))
+    assert page.count("no_label: no label; mend: give one") == 1 and "gate: 2 refused" in page

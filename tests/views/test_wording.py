@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
-from llm_loop.views.wording import ASCII, UNICODE, bar, duration, local_time, seconds_between, sparkline
+from llm_loop.views.wording import ASCII, UNICODE, bar, duration, local_time, seconds_between, sparkline, typed
 
 
 @pytest.mark.parametrize(
@@ -33,3 +36,16 @@ def test_times_that_are_none() -> None:
     assert local_time(None) == local_time("yesterday") == " " * 8
     assert seconds_between("2026-01-02T03:04:05Z", "2026-01-02T03:05:05Z") == 60
     assert seconds_between("x", "2026-01-02T03:05:05Z") is None
+
+
+def test_a_command_is_named_as_it_can_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / ".venv" / "bin"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(sys, "executable", str(folder / "python"))
+    assert typed("login") == "llm-loop login"
+    (folder / ("llm-loop.exe" if sys.platform == "win32" else "llm-loop")).touch()
+    assert typed("login") == f"{Path('.venv', 'bin', 'llm-loop')} login"
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert typed("login") == "llm-loop login"

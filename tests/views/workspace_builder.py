@@ -81,9 +81,11 @@ class WorkspaceBuilder:
         assert plan is not None
         close(self.context, plan=plan, result="wait", reason=reason)
 
-    def stage(self, label: str, mentor: Mapping[str, Any] | None = None, **decided: Any) -> Run:
-        """Open a cycle, decide, have the mentor's word and stage the run."""
-        of = self.open_cycle()
+    def stage(
+        self, label: str, mentor: Mapping[str, Any] | None = None, of: Mapping[str, Any] | None = None, **decided: Any
+    ) -> Run:
+        """Open a cycle (or go on with ``of``), decide, have the mentor's word and stage the run."""
+        of = self.open_cycle() if of is None else of
         decision = a_decision(label, **decided)
         accepted = self.propose(of, decision)
         if mentor is not None:
@@ -115,7 +117,14 @@ class WorkspaceBuilder:
         started = utc_text(self.context.clock.utc_now())
         self.ledger.record("attempt_started", run_id=run.run_id, pid=pid, started_utc=started)
 
-    def end(self, run: Run, value: float | None, state: str = "completed", cause: str | None = None) -> None:
+    def end(
+        self,
+        run: Run,
+        value: float | None,
+        state: str = "completed",
+        cause: str | None = None,
+        detail: str | None = None,
+    ) -> None:
         """End the run and close its cycle, as the run slots do."""
         now = utc_text(self.context.clock.utc_now())
         result = None
@@ -146,7 +155,7 @@ class WorkspaceBuilder:
             cycle_trace_id=run.cycle_trace_id,
             state=state,
             cause=cause,
-            detail=None,
+            detail=detail,
             result=None if result is None else result.to_json(),
             metrics=None,
             bootstrap=False,

@@ -1,0 +1,53 @@
+"""Which tests every check runs on Windows Python too, and the mark of those that cannot hold under Wine."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Iterable
+
+import pytest
+
+# What meets the operating system: files, processes, pipes, paths, code pages. Of what only computes there is a sample
+# here, and all of it in a run of the whole suite. A folder, a file, or one test.
+ON_WINDOWS = (
+    "tests/agents/test_planner.py",
+    "tests/contract/test_command_line.py",
+    "tests/contract/test_outside_file.py",
+    "tests/contract/test_paths.py",
+    "tests/contract/test_run.py",
+    "tests/cycle",
+    "tests/memory",
+    "tests/runs",
+    "tests/scripts/test_bootstrap.py",
+    "tests/scripts/test_checkout.py",
+    "tests/scripts/test_pip_run.py",
+    "tests/scripts/test_steps.py",
+    "tests/stages",
+    "tests/system",
+    "tests/test_config.py",
+    "tests/test_daemon.py",
+    "tests/trainer/test_digits.py",
+    "tests/trainer/test_settings_file.py",
+    "tests/verbs",
+    "tests/views",
+    "tests/windows",
+)
+
+
+def mark_for_windows(items: Iterable[pytest.Item]) -> None:
+    """Give the mark `windows` to the collected tests that ON_WINDOWS names."""
+    for item in items:
+        name = item.nodeid.replace("\\", "/")
+        if any(name == place or name.startswith((f"{place}/", f"{place}::", f"{place}[")) for place in ON_WINDOWS):
+            item.add_marker(pytest.mark.windows)
+
+
+def not_under_wine(reason: str) -> pytest.MarkDecorator:
+    """Mark one test that holds on Windows and cannot under Wine; the reason says what Wine lacks."""
+    return pytest.mark.skipif(under_wine(), reason=f"not under Wine: {reason}")
+
+
+def under_wine() -> bool:
+    """Tell whether this Windows is Wine, which says so in a function of its ntdll."""
+    return sys.platform == "win32" and hasattr(ctypes.WinDLL("ntdll"), "wine_get_version")
