@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 import signal
 import sys
@@ -13,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import FAKES, eventually
+from tests.conftest import FAKES
 from tests.loop_process import LoopProcess, pid_is_alive, script
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes, links and SIGKILL")
@@ -37,16 +35,8 @@ def survived(root: Path, environ: Environ, *flags: str) -> LoopProcess:
     return loop
 
 
-@pytest.mark.parametrize("mode", ["result_folder", "result_pipe", "result_endless", "result_huge"])
-def test_a_result_that_is_no_file_is_an_invalid_result(workspace: Make, clean_environ: Environ, mode: str) -> None:
-    root = workspace()
-    script(root, hostile(mode), GOOD)
-    loop = survived(root, clean_environ)
-    assert (loop.history()[0]["state"], loop.history()[0]["cause"]) == ("failed", "invalid_result")
-
-
 @pytest.mark.parametrize(
-    "mode", ["metrics_pipe", "log_pipe", "own_ending", "todo_is_a_pipe", "state_is_a_folder", "flag_is_a_folder"]
+    "mode", ["result_pipe", "own_ending", "todo_is_a_pipe", "state_is_a_folder", "flag_is_a_folder"]
 )
 def test_the_loop_waits_at_nothing_and_believes_no_ending_but_the_keepers(
     workspace: Make, clean_environ: Environ, mode: str
@@ -54,7 +44,8 @@ def test_the_loop_waits_at_nothing_and_believes_no_ending_but_the_keepers(
     root = workspace()
     script(root, hostile(mode), GOOD)
     loop = survived(root, clean_environ)
-    assert [row["state"] for row in loop.history()] == ["completed", "completed"]
+    first = "failed" if mode == "result_pipe" else "completed"
+    assert [row["state"] for row in loop.history()] == [first, "completed"]
     assert len(loop.events("attempt_intended")) == 2
     assert len(loop.events("flag_consumed")) == (mode == "flag_is_a_folder"), "a flag that stays is obeyed once"
 
@@ -67,17 +58,6 @@ def test_an_ending_that_is_a_folder_ends_the_run_with_all_its_processes(
     loop = survived(root, clean_environ)
     assert loop.history()[0]["cause"] == "keeper_error"
     assert not pid_is_alive(loop.events("attempt_started")[0]["pid"])
-
-
-def test_a_number_that_json_cannot_say_does_not_end_the_daemon(workspace: Make, clean_environ: Environ) -> None:
-    root = workspace()
-    script(root, hostile("endless_epochs"), GOOD)
-    with LoopProcess(root, clean_environ, "--cycles", "2") as loop:
-        beat = eventually(lambda: json.loads(loop.paths.heartbeat.read_text(encoding="utf-8")))
-        eventually(lambda: "value" in loop.paths.heartbeat.read_text(encoding="utf-8"))
-        loop.paths.stop_current_run.touch()
-        assert loop.finish(20)[0] == 0
-    assert beat["daemon_status"] == "running" and not loop.events("error")
 
 
 def test_an_adopted_run_whose_folder_is_removed_is_ended_before_its_next_attempt(
@@ -119,16 +99,6 @@ def test_a_stop_flag_that_cannot_be_removed_still_stops_the_run_politely(
     assert len(loop.events("flag_consumed")) == 1
 
 
-@pytest.mark.parametrize("text", ["d: 2001-99-99", "lr: .nan", "[" * 3000, "a: &a\n  b: *a"], ids=range(4))
-def test_a_run_file_that_is_no_plain_config_does_not_keep_its_run_from_ending(
-    workspace: Make, clean_environ: Environ, text: str
-) -> None:
-    root = workspace()
-    script(root, {"train": "good 0.4", "run_files": [{"name": "own.yaml", "text": text}]}, GOOD)
-    loop = survived(root, clean_environ)
-    assert loop.history()[0]["state"] == "completed" and loop.history()[0]["params"] is None
-
-
 def test_a_broken_policy_is_an_event_and_the_last_good_one_stays(workspace: Make, clean_environ: Environ) -> None:
     root = workspace()
     script(root, {"train": "polite"}, {"train": "polite"}, GOOD)
@@ -164,6 +134,5 @@ def test_a_launch_that_the_disk_refuses_costs_no_attempt(workspace: Make, clean_
     with LoopProcess(root, clean_environ) as loop:
         loop.wait_for("launch_failed")
         assert not loop.events("attempt_intended")
-        assert os.getpid() != loop.process.pid and loop.process.poll() is None
         loop.send(signal.SIGINT)
         assert loop.finish()[0] == 0

@@ -86,6 +86,11 @@ class HistoryRow:
         """Whether the run counts as an experiment with an outcome: completed, or ended early with a marked result."""
         return self.result is not None and (self.state == COMPLETED or self.result.stopped_early)
 
+    @property
+    def data_hash(self) -> str | None:
+        """The hash of the data that the result was measured on, where it is known."""
+        return None if self.result is None else self.result.data_hash
+
     def value_of(self, metric: str) -> float | None:
         """Return a metric's finite value at the best epoch, or None."""
         if self.result is not None and self.result.metric == metric:

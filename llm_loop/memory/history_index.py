@@ -43,15 +43,19 @@ class CategoryRecord:
 class HistoryIndex:
     """Hold the ended runs in memory, judged by one selection metric.
 
-    A later row of a run (it was resumed) stands in for the earlier one.
+    A later row of a run (it was resumed) stands in for the earlier one. Results on other data are no
+    measure: when a result names another ``data_hash`` than the one before, bests, trend and categories
+    begin anew.
     """
 
     def __init__(self, metric: str, direction: Direction, rows: Iterable[HistoryRow] = ()) -> None:
         self.metric = metric
         self.direction = direction
         self._rows: dict[str, HistoryRow] = {}
+        self._states: Counter[str] = Counter()
         self._failures = 0
-        self._forget()
+        self._data: str | None = None
+        self._begin_anew()
         for row in rows:
             self.add(row)
 
@@ -59,6 +63,11 @@ class HistoryIndex:
     def rows(self) -> tuple[HistoryRow, ...]:
         """The ended runs, oldest first, one row a run."""
         return tuple(self._rows.values())
+
+    @property
+    def comparable_rows(self) -> tuple[HistoryRow, ...]:
+        """The ended runs on the data of the latest result, oldest first; runs without a result among them."""
+        return tuple(row for row in self._rows.values() if row.data_hash in (None, self._data))
 
     @property
     def states(self) -> dict[str, int]:
@@ -94,14 +103,20 @@ class HistoryIndex:
         """Take in an ended run."""
         if row.run_id in self._rows:
             kept = [other for other in self._rows.values() if other.run_id != row.run_id]
-            self._rows.clear()
-            self._forget()
+            self._rows, self._states, self._failures, self._data = {}, Counter(), 0, None
+            self._begin_anew()
             for other in kept:
                 self.add(other)
         self._rows[row.run_id] = row
         self._states[row.state] += 1
         self._failures = 0 if row.state == COMPLETED else self._failures + 1
         before = self.best
+        data = row.data_hash
+        if row.ranks and data is not None and data != self._data:
+            if self._data is not None:
+                self._begin_anew()
+                before = None
+            self._data = data
         if row.ranks:
             self._count_bests(row)
         self._count_category(row, before)
@@ -119,16 +134,17 @@ class HistoryIndex:
                 since += 1
         return since
 
-    def delta_to_best(self, value: float) -> float | None:
-        """Return ``value`` minus the best so far, in the metric's own unit; None before the first."""
-        return None if self.best is None else value - self.best.value
+    def delta_to_best(self, value: float, data_hash: str | None = None) -> float | None:
+        """Return ``value`` minus the best so far on the same data, in the metric's own unit; None without one."""
+        if self.best is None or (data_hash is not None and self._data is not None and data_hash != self._data):
+            return None
+        return value - self.best.value
 
-    def _forget(self) -> None:
+    def _begin_anew(self) -> None:
+        """Forget what is only comparable on the same data."""
         self._scores: list[float] = []
-        self._states: Counter[str] = Counter()
         self._bests: dict[str, BestValue] = {}
         self._categories: dict[IdeaCategory, CategoryRecord] = {}
-        self._failures = 0
 
     def _count_bests(self, row: HistoryRow) -> None:
         value = row.value_of(self.metric)

@@ -89,12 +89,18 @@ class Leaderboard:
 def build(rows: Iterable[HistoryRow], metric: str, direction: Direction, top_k: int) -> Leaderboard:
     """Rank ``rows`` (one a run) by ``metric``.
 
-    Equal means are ordered by more seeds, then by the older run. A value that is not finite never ranks.
+    Equal means are ordered by more seeds, then by the older run. A value that is not finite never ranks,
+    nor does one that was measured on other data than the latest.
     """
+    rows = list(rows)
+    data = next((row.data_hash for row in reversed(rows) if row.ranks and row.data_hash is not None), None)
     groups: dict[tuple[str, bool], list[HistoryRow]] = {}
     apart, counts, ranked = [], Counter[str](), 0
     for row in rows:
-        if row.ranks and row.value_of(metric) is not None:
+        if row.data_hash not in (None, data):
+            apart.append(row)
+            counts["on other data"] += 1
+        elif row.ranks and row.value_of(metric) is not None:
             groups.setdefault(_group(row), []).append(row)
             ranked += 1
         else:

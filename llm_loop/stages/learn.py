@@ -85,6 +85,10 @@ class Memory:
         """Return the ended runs, oldest first."""
         return self._index.rows
 
+    def comparable_rows(self) -> tuple[HistoryRow, ...]:
+        """Return the ended runs on the data of the latest result, oldest first."""
+        return self._index.comparable_rows
+
     def run_ids(self) -> frozenset[str]:
         """Return the ids of all ended runs."""
         return frozenset(row.run_id for row in self._index.rows)
@@ -166,7 +170,7 @@ class Memory:
             return
         if self._history.append(row):
             if row.result is not None:
-                self._deltas = {row.run_id: self._index.delta_to_best(row.result.value)}
+                self._deltas = {row.run_id: self._index.delta_to_best(row.result.value, row.data_hash)}
             self._index.add(row)
             self._labels.add(row.label)
             if row.result is not None:

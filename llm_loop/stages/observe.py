@@ -48,7 +48,7 @@ def observe(
         cycle_trace_id=plan.cycle_trace_id,
         domain=domain_of(config),
         training_repo_root=str(config.training_repo_root),
-        history=tuple(_known(row) for row in rows),
+        history=tuple(_known(row, config.selection_metric) for row in rows),
         active_runs=tuple(
             _open(run) for run in state.in_state(RunState.RUNNING, RunState.QUEUED, RunState.INTERRUPTED)
         ),
@@ -138,7 +138,7 @@ def _refusals(plan: Plan) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _known(row: HistoryRow) -> KnownRun:
+def _known(row: HistoryRow, metric: str) -> KnownRun:
     result = row.result
     return KnownRun(
         run_id=row.run_id,
@@ -147,7 +147,7 @@ def _known(row: HistoryRow) -> KnownRun:
         idea_category=row.idea_category.value,
         cycle=row.cycle,
         proposer=row.proposer,
-        value=None if result is None else result.value,
+        value=row.value_of(metric),
         seed=_seed(row.params) if result is None else result.seed,
         params=row.params if result is None or result.params is None else result.params,
         cause=row.cause,

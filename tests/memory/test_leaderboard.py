@@ -14,6 +14,7 @@ from llm_loop.contract.decision import IdeaCategory
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.contract.result import Direction, Result
 from llm_loop.memory.history import HistoryRow
+from llm_loop.memory.history_index import HistoryIndex
 from llm_loop.memory.leaderboard import Leaderboard, build
 from llm_loop.memory.leaderboard_text import LeaderboardFiles, header, text_rows, to_markdown
 from llm_loop.memory.noise import TieBasis
@@ -179,3 +180,23 @@ def test_three_thousand_runs_are_ranked_quickly() -> None:
     ranked = board(*rows)
     assert time.perf_counter() - started < 0.3
     assert ranked.ranked_configs == 1501
+
+
+def test_results_on_other_data_are_counted_and_not_ranked() -> None:
+    rows = [run(1, 0.05, lr=0.1, data_hash="digits"), run(2, 0.5, lr=0.1, data_hash="mine"), run(3, 0.4, lr=0.2)]
+    ranked = build(rows, "val_log_loss", Direction.MIN, 10)
+    assert [entry.run_ids for entry in ranked.entries] == [("R0003",), ("R0002",)]
+    assert ranked.apart_counts == {"on other data": 1}
+
+
+def test_bests_and_trend_begin_anew_on_other_data() -> None:
+    index = HistoryIndex("val_log_loss", Direction.MIN)
+    for row in (
+        run(1, 0.05, lr=0.1, data_hash="digits"),
+        run(2, None, state="failed"),
+        run(3, 0.5, lr=0.1, data_hash="mine"),
+    ):
+        index.add(row)
+    assert index.best is not None and index.best.run_id == "R0003"
+    assert [row.run_id for row in index.comparable_rows] == ["R0002", "R0003"]
+    assert len(index.rows) == 3 and index.runs_since_improvement == 0

@@ -1,0 +1,69 @@
+"""Watching a run costs little at each look, whatever it writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from llm_loop.stages.monitor import RunWatch
+from llm_loop.system.files import json_text
+
+
+def watch(folder: Path, *, metrics_json: Path | None = None, patterns: tuple[str, ...] = ()) -> RunWatch:
+    return RunWatch(
+        folder=folder,
+        stdout=folder / "out.log",
+        stderr=folder / "err.log",
+        stop_patterns=patterns,
+        metric="val_log_loss",
+        direction="min",
+        metrics_json=metrics_json,
+        now_s=0.0,
+    )
+
+
+@pytest.mark.parametrize("epochs", ["1e308", "1e400", "NaN", "2", str(10**300)])
+def test_the_heartbeat_can_say_whatever_a_run_claims(tmp_path: Path, epochs: str) -> None:
+    row = f'{{"epoch": 1, "epochs": {epochs}, "val_log_loss": 0.5}}\n'
+    (tmp_path / "metrics.jsonl").write_text(row, encoding="utf-8")
+    seen = watch(tmp_path)
+    seen.look(1.0)
+    assert json.loads(json_text(seen.progress.to_json(1000.0)))["value"] == 0.5
+
+
+def test_of_a_flood_of_rows_the_last_ones_are_read(tmp_path: Path) -> None:
+    rows = "".join(f"{{'epoch': {n}, 'val_log_loss': nan}}\n" for n in range(1, 8000))
+    (tmp_path / "out.log").write_text(rows, encoding="utf-8")
+    seen = watch(tmp_path, patterns=("'epoch': 7001,",))
+    found = seen.look(1.0)
+    assert (seen.progress.epoch, found) == (7999, "'epoch': 7001,")
+    assert seen.progress.rows < 200, "a printed dict takes 40 microseconds"
+
+
+def test_a_big_metrics_file_is_read_seldom(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.json"
+    seen = watch(tmp_path, metrics_json=path)
+
+    def written(epoch: int, padding: int) -> None:
+        row = {"epoch": epoch, "val_log_loss": 0.1, "padding": "x" * padding}
+        path.write_text(json.dumps({"history": [{}] * (epoch - 1) + [row]}), encoding="utf-8")
+
+    written(1, 2_000_000)
+    seen.look(0.0)
+    written(2, 10)
+    seen.look(9.0)
+    assert seen.progress.epoch == 1, "two megabytes: 12 seconds"
+    seen.look(13.0)
+    assert seen.progress.epoch == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes")
+def test_nobody_waits_at_a_pipe(tmp_path: Path) -> None:
+    for name in ("out.log", "err.log", "metrics.jsonl", "foreign.json"):
+        os.mkfifo(tmp_path / name)
+    seen = watch(tmp_path, metrics_json=tmp_path / "foreign.json")
+    assert seen.look(3.0) is None and seen.progress.rows == 0
