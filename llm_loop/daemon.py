@@ -73,20 +73,20 @@ class Daemon:
             paths=paths,
             config=config,
             clock=clock,
-            ledger=Ledger(paths, clock, memory.learn),
+            ledger=Ledger(paths, clock, memory.remember, memory.learn),
             memory=memory,
             engine=LocalEngine(keepers),
             calls=Calls(keepers, paths.root),
             environment=environ,
         )
-        self._cycle = Cycle(self._context)
+        self._cycle = Cycle(self._context, after_an_ending=self._look_at_limits)
         self._farewell: Farewell | None = None
         self._farewell_by_s = 0.0
         self._started_s = clock.monotonic()
         self._started_utc = utc_text(clock.utc_now())
         self._next_heartbeat_s = self._next_config_look_s = self._started_s
         self._config_seen = files.signature(config_path)
-        self._rows_at_start = self._rows_judged = len(memory.rows())
+        self._rows_at_start = self._rows_judged = 0
         self._first_cycle = self._context.ledger.state.cycle
         self._awake = False
         self.ticks, self.tick_s, self.slowest_tick_s = 0, 0.0, 0.0
@@ -116,6 +116,9 @@ class Daemon:
         for flag in (self._paths.stop_daemon, self._paths.stop_current_run):
             consume(flag)
         ledger = self._context.ledger
+        while ledger.is_behind and not self._guarded(self._catch_up, self._started_s):
+            pass  # each failure is one event that a defect of ours keeps from being projected
+        self._rows_at_start, self._rows_judged = len(self._context.memory.rows()), -1
         if self._limits.cycles is not None:
             self._context.last_cycle = self._first_cycle + self._limits.cycles
         ledger.record("daemon_started", pid=os.getpid(), version=__version__, python=platform.python_version())
@@ -129,7 +132,7 @@ class Daemon:
         for act in (self._look_at_config, self._look_at_home, self._look_at_requests):
             self._guarded(act, now_s)
         if self._farewell is None:
-            for act in (self._hold_when_disk_is_short, self._cycle.tick, self._look_at_limits):
+            for act in (self._hold_when_disk_is_short, self._look_at_limits, self._cycle.tick, self._stay_awake):
                 self._guarded(act, now_s)
         else:
             self._guarded(self._part, now_s)
@@ -141,24 +144,31 @@ class Daemon:
             self._guarded(self._beat, now_s)
         return over
 
-    def _guarded(self, act: Callable[[float], None], now_s: float) -> None:
-        """Do one part of a tick. The tick guard: a failure is journaled, and life goes on."""
+    def _catch_up(self, now_s: float) -> None:
+        self._context.ledger.catch_up()
+
+    def _guarded(self, act: Callable[[float], None], now_s: float) -> bool:
+        """Do one part of a tick; tell whether it was done. The tick guard: a failure is journaled, and life goes on."""
         try:
             act(now_s)
             self._errors.pop(act.__name__, None)
+            return True
         except LoopError as error:
             self._complain(act.__name__, f"{type(error).__name__}: {error}")
         except Exception as error:  # noqa: BLE001 - the tick guard: a defect of ours must not end the night
             text = f"a defect in llm_loop: {type(error).__name__}: {error}"
             self._complain(act.__name__, text, traceback.format_exc())
+        return False
 
     def _reap(self, now_s: float) -> None:
         self._keepers.reap()
 
     def _look_at_limits(self, now_s: float) -> None:
-        self._stay_awake()
-        if (reason := self._reached_limit(now_s)) is not None:
+        """Begin to end when a limit is reached: before anything else is launched or decided."""
+        if self._farewell is None and (reason := self._reached_limit(now_s)) is not None:
             self.farewell(Ending.POLITE, reason)
+            self._context.accepts_cycles = False
+            self._context.holds["farewell"] = "the loop ends"
 
     def _part(self, now_s: float) -> None:
         """Take the next step of the farewell; note when everything has ended."""
@@ -174,7 +184,7 @@ class Daemon:
             slots.request_stop(run, "daemon_stop" if polite else SHUTDOWN)
         if polite:
             slots.drop_staged("dropped: the loop was stopped")
-        slots.advance(now_s)
+        slots.watch(now_s)
         planned = self._cycle.cancel_planning("the loop was stopped") if polite else True
         self._parted = planned and not context.ledger.state.in_state(RunState.RUNNING)
         context.ledger.save()
@@ -276,7 +286,7 @@ class Daemon:
         without_gain = self._context.memory.runs_without_gain(self._context.config.convergence_threshold)
         return convergence_reason(len(rows) - self._rows_at_start, without_gain, self._context.config)
 
-    def _stay_awake(self) -> None:
+    def _stay_awake(self, now_s: float) -> None:
         wanted = bool(self._context.ledger.state.in_state(RunState.RUNNING))
         if wanted != self._awake:
             processes.keep_awake(wanted)
@@ -289,7 +299,7 @@ class Daemon:
         if text != self._errors.get(part):
             self._errors[part] = text
             with suppress(FileWriteError):
-                self._context.ledger.record("error", why=text, trace=trace)
+                self._context.ledger.note("error", why=text, trace=trace)  # it may be of the projecting itself
 
     def _account(self, began_s: float) -> None:
         spent = self._clock.monotonic() - began_s

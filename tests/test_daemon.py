@@ -446,6 +446,29 @@ def test_until_ends_at_the_target_and_says_so(workspace: Make, clean_environ: En
     assert "scripted-2 (R0002) reached val_log_loss<=0.09 (--until)" in out
 
 
+def test_nothing_is_launched_once_the_target_is_reached(workspace: Make, clean_environ: Environ) -> None:
+    root = workspace(target_value=0.09)
+    script(root, {"train": "sleep 0.05"}, {"train": "polite"})  # the second is staged while the first trains
+    loop, out = run_to_the_end(root, clean_environ)
+    assert "reached val_log_loss<=0.09 (target_value)" in out
+    assert [event["run_id"] for event in loop.events("attempt_intended")] == ["R0001"]
+    again, out = run_to_the_end(root, clean_environ)
+    assert "reached val_log_loss<=0.09" in out
+    assert len(again.events("attempt_intended")) == 1
+
+
+def test_three_failures_in_a_row_hold_launches_for_a_while(workspace: Make, clean_environ: Environ) -> None:
+    root = workspace(pause_after_failure_seconds=3)
+    script(root, {"train": "fail 3"}, {"train": "fail 4"}, {"train": "fail 5"}, {"train": "good 0.5"})
+    with LoopProcess(root, clean_environ, "--cycles", "4") as loop:
+        assert loop.wait_for("held_after_failures")["pause_s"] == 3
+        assert loop.finish()[0] == 0
+    starts = [event["started_monotonic_s"] for event in loop.events("attempt_ended")]
+    ends = [event["ended_monotonic_s"] for event in loop.events("attempt_ended")]
+    assert starts[3] - ends[2] >= 3 and starts[2] - ends[1] < 3
+    assert loop.history()[3]["state"] == "completed"
+
+
 def test_convergence_ends_the_loop(workspace: Make, clean_environ: Environ) -> None:
     root = workspace(convergence_cycles=2, convergence_threshold=0.01)
     script(root, {"train": "good 0.5"}, {"train": "good 0.495"}, {"train": "good 0.6"}, {"train": "good 0.499"})

@@ -50,14 +50,15 @@ def test_the_loop_waits_at_nothing_and_believes_no_ending_but_the_keepers(
     assert len(loop.events("flag_consumed")) == (mode == "flag_is_a_folder"), "a flag that stays is obeyed once"
 
 
-def test_an_ending_that_is_a_folder_ends_the_run_with_all_its_processes(
-    workspace: Make, clean_environ: Environ
+@pytest.mark.parametrize("mode", ["ending_is_a_folder", "folder_is_a_file"])
+def test_where_no_ending_can_be_the_run_is_ended_with_all_its_processes(
+    workspace: Make, clean_environ: Environ, mode: str
 ) -> None:
     root = workspace()
-    script(root, hostile("ending_is_a_folder"), GOOD)
+    script(root, hostile(mode), GOOD)
     loop = survived(root, clean_environ)
     assert loop.history()[0]["cause"] == "keeper_error"
-    assert not pid_is_alive(loop.events("attempt_started")[0]["pid"])
+    assert not any(pid_is_alive(event["pid"]) for event in loop.events("attempt_started"))
 
 
 def test_an_adopted_run_whose_folder_is_removed_is_ended_before_its_next_attempt(

@@ -9,6 +9,8 @@ nobody. Both are advanced by ticks and take their next step from the state alone
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from llm_loop.contract.run import RunState
 from llm_loop.cycle.closing import close
 from llm_loop.cycle.context import Context
@@ -23,10 +25,15 @@ _EDITS_EVERY_S = 1.0
 
 
 class Cycle:
-    """Advance both lanes of one workspace."""
+    """Advance both lanes of one workspace.
 
-    def __init__(self, context: Context) -> None:
+    ``after_an_ending`` is called between a run's ending and the next launch: a limit that the run
+    reached must not cost another launch.
+    """
+
+    def __init__(self, context: Context, after_an_ending: Callable[[float], None] = lambda now_s: None) -> None:
         self.context = context
+        self.after_an_ending = after_an_ending
         self.slots = RunSlots(context)
         self.plan_lane = PlanLane(context)
         self._next_edits_s = 0.0
@@ -49,8 +56,10 @@ class Cycle:
         """
         for _ in range(_STEPS_A_TICK):
             before = self.context.ledger.state.seq
-            if self.slots.advance(now_s):
+            if self.slots.watch(now_s):
                 self.plan_lane.wake()
+                self.after_an_ending(now_s)
+            self.slots.launch(now_s)
             self.plan_lane.advance(now_s)
             if self.context.ledger.state.seq == before:
                 break

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 from llm_loop.contract.paths import WorkspacePaths
@@ -18,60 +20,85 @@ from llm_loop.system.clock import Clock, utc_stamp
 Projector = Callable[[Event, LoopState], None]
 
 
+@dataclass(kw_only=True)
+class _Queue:
+    """Hold what one projector has still to see."""
+
+    projector: Projector
+    waiting: deque[Event] = field(default_factory=deque)
+    complained: bool = False
+
+
 class Ledger:
     """Hold journal and state of one workspace.
 
-    ``projector`` is called with each event and the state as it is by then; it must change nothing when
-    it is called again with the same event. A file that it cannot write is tried again at later saves,
-    oldest event first, and the journal says so once.
+    Each of ``projectors`` is called with each event and the state as it is by then; it must change nothing
+    when it is called again with the same event. A file that one cannot write is tried again at later saves,
+    oldest event first, and the journal says so once; the other projectors go on meanwhile. What a daemon
+    before this one may not have projected waits for ``catch_up``, ``record`` or ``save``.
     """
 
-    def __init__(self, paths: WorkspacePaths, clock: Clock, projector: Projector) -> None:
+    def __init__(self, paths: WorkspacePaths, clock: Clock, *projectors: Projector) -> None:
         self._paths = paths
         self._clock = clock
-        self._projector = projector
-        self._waiting: list[Event] = []
+        self._queues = [_Queue(projector=projector) for projector in projectors]
         self._saved_seq = -1
-        self._complained = False
         self.journal = Journal(paths.events, clock)
         self.state = self._load()
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether an event waits for being projected."""
+        return any(queue.waiting for queue in self._queues)
+
     def record(self, kind: str, **fields: Any) -> Event:
         """Journal one event, then let state and files follow. Raises FileWriteError; then nothing happened."""
-        event = self.journal.append(kind, **fields)
-        self.state = states.apply(self.state, event)
-        self._waiting.append(event)
-        self._project()
+        event = self.note(kind, **fields)
+        self.catch_up()
         return event
+
+    def catch_up(self) -> None:
+        """Project what is not projected yet. A defect of ours is raised once, its event passed over then."""
+        for queue in self._queues:
+            self._project(queue)
 
     def save(self) -> None:
         """Write ``state.json`` when something changed and everything is projected. Raises FileWriteError."""
-        self._project()
-        if not self._waiting and self._saved_seq != self.state.seq:
+        self.catch_up()
+        if not self.is_behind and self._saved_seq != self.state.seq:
             # not fsynced: a snapshot that a power cut spoils is rebuilt from the journal
             files.replace_json(self._paths.state, snapshot(self.state, self._paths), durable=False)
             self._saved_seq = self.state.seq
 
-    def _project(self) -> None:
-        while self._waiting:
-            event = self._waiting.pop(0)  # first: one that meets a defect of ours is passed over, not met for ever
-            try:
-                self._projector(event, self.state)
-            except FileWriteError as error:
-                self._waiting.insert(0, event)
-                self._complain(error)
-                return
-            self._complained = False
+    def note(self, kind: str, **fields: Any) -> Event:
+        """Journal one event; the files follow with the next one, or at a save. Raises FileWriteError."""
+        event = self.journal.append(kind, **fields)
+        self.state = states.apply(self.state, event)
+        self._await(event)
+        return event
 
-    def _complain(self, error: FileWriteError) -> None:
+    def _await(self, event: Event) -> None:
+        for queue in self._queues:
+            queue.waiting.append(event)
+
+    def _project(self, queue: _Queue) -> None:
+        while queue.waiting:
+            event = queue.waiting.popleft()  # first: one that meets a defect of ours is not met for ever
+            try:
+                queue.projector(event, self.state)
+            except FileWriteError as error:
+                queue.waiting.appendleft(event)
+                self._complain(queue, error)
+                return
+            queue.complained = False
+
+    def _complain(self, queue: _Queue, error: FileWriteError) -> None:
         """Journal once what cannot be written; where the journal cannot either, a later save says it."""
-        if self._complained:
+        if queue.complained:
             return
         with suppress(FileWriteError):
-            event = self.journal.append("file_not_written", path=str(error.path), why=str(error))
-            self._complained = True
-            self.state = states.apply(self.state, event)
-            self._waiting.append(event)
+            self.note("file_not_written", path=str(error.path), why=str(error))
+            queue.complained = True
 
     def _fold(self, event: Event) -> LoopState:
         """Return the state after a journaled event. Raises CorruptFileError when it does not fit what stands before."""
@@ -99,10 +126,9 @@ class Ledger:
         self.state = start
         for event in self.journal.after(start.seq):
             self.state = self._fold(event)
-            self._waiting.append(event)
-        self._project()
+            self._await(event)
         for note in notes:
-            self.record("repaired", **note)
+            self.note("repaired", **note)
         return self.state
 
 

@@ -97,7 +97,9 @@ class PlanLane:
         context.ledger.record("call_intended", cycle_trace_id=plan.cycle_trace_id, **intent)
         folder = context.paths.call(call_id)
         try:
-            observation = observe(role, plan, state, context.memory.comparable_rows(), context.memory.open_todos(), context.config)
+            observation = observe(
+                role, plan, state, context.memory.comparable_rows(), context.memory.open_todos(), context.config
+            )
             context.calls.prepare(context.agent(agent_name, role), folder, observation)
             context.calls.start(folder, call_id)
         except (CommandError, ConfigError, FileWriteError) as error:

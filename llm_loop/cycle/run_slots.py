@@ -26,6 +26,8 @@ from llm_loop.system.clock import utc_text
 from llm_loop.system.processes import EndCause, Ending
 
 MAX_LOST_ATTEMPTS = 6
+FAILURES_BEFORE_A_PAUSE = 3
+FAILURES_BEFORE_A_LONG_PAUSE = 5
 _RETRY_AFTER_WRITE_ERROR_S = 10.0
 _ENDING_FIELDS = (
     "exit_code",
@@ -45,6 +47,7 @@ class RunSlots:
         self._watches: dict[str, RunWatch] = {}
         self._troubles: dict[str, str] = {}
         self._hold_until_s = 0.0
+        self._failures_until_s = 0.0
 
     # ------------------------------------------------------------ once, at a start
 
@@ -61,8 +64,8 @@ class RunSlots:
 
     # ------------------------------------------------------------ at each tick
 
-    def advance(self, now_s: float) -> bool:
-        """Take every step that is due; tell whether a run ended."""
+    def watch(self, now_s: float) -> bool:
+        """Look at what runs, close the cycles of what ended, drop what is stale; tell whether a run ended."""
         ended = False
         for run in self._context.ledger.state.in_state(RunState.RUNNING):
             try:
@@ -74,8 +77,9 @@ class RunSlots:
                 close(
                     self._context, run=run, result=_closing_result(run), reason=run.cause if not run.attempts else None
                 )
+            if run.state is RunState.FAILED and run.attempts:
+                self._hold_after_failures(now_s)
         self._drop_stale()
-        self._launch(now_s)
         return ended
 
     def progress(self, now_s: float) -> dict[str, dict[str, Any]]:
@@ -104,7 +108,7 @@ class RunSlots:
         attempt = run.last_attempt
         folder = context.paths.attempt(run.run_id, attempt.number)
         watch = self._watches.get(run.run_id) or self._start_watch(run, now_s)
-        if attempt.pid is None and (started := processes.read_started(folder)) is not None:
+        if attempt.pid is None and (started := _started(folder)) is not None:
             fields = {"run_id": run.run_id, "pid": started["pid"], "started_utc": started["started_utc"]}
             context.ledger.record("attempt_started", **fields)
         if run.stop_reason is not None and not (folder / STOP_FILE).exists():
@@ -243,8 +247,24 @@ class RunSlots:
                     run, Outcome(state=RunState.CANCELLED, cause="dropped: the same experiment was recorded meanwhile")
                 )
 
-    def _launch(self, now_s: float) -> None:
+    def _hold_after_failures(self, now_s: float) -> None:
+        """Hold launches for a while when nothing has completed for several runs: no night of mere failures."""
         context = self._context
+        failures = context.memory.consecutive_failures()
+        if failures < FAILURES_BEFORE_A_PAUSE:
+            return
+        long = failures >= FAILURES_BEFORE_A_LONG_PAUSE
+        config = context.config
+        pause_s = config.pause_after_repeated_failures_seconds if long else config.pause_after_failure_seconds
+        self._failures_until_s = now_s + pause_s
+        context.holds["failures"] = f"the last {failures} runs failed: the next launch comes in {pause_s:g} s"
+        context.ledger.record("held_after_failures", failures=failures, pause_s=pause_s)
+
+    def launch(self, now_s: float) -> None:
+        """Give free slots to what waits for one, unless something holds launches."""
+        context = self._context
+        if now_s >= self._failures_until_s:
+            context.holds.pop("failures", None)
         if context.holds or now_s < self._hold_until_s:
             return
         state = context.ledger.state
@@ -290,6 +310,13 @@ class RunSlots:
             return error
         except OSError as error:
             raise FileWriteError(launch.folder, "prepare", error) from error
+        return None
+
+
+def _started(folder: Path) -> dict[str, Any] | None:
+    try:
+        return processes.read_started(folder)
+    except OSError:  # the run has put something else there; its ending says so
         return None
 
 

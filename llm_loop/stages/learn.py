@@ -34,6 +34,7 @@ from llm_loop.system import files
 from llm_loop.system.clock import Clock, utc_stamp
 
 LEADERBOARD_ROWS = 10
+_KEPT_DELTAS = 20
 
 
 class Memory:
@@ -105,6 +106,10 @@ class Memory:
         """Return how many runs ended since the best one by more than ``threshold``."""
         return self._index.runs_without_gain(threshold)
 
+    def consecutive_failures(self) -> int:
+        """Return how many of the last runs in a row did not complete."""
+        return self._index.consecutive_failures
+
     def best(self) -> dict[str, Any] | None:
         """Return the best value of the selection metric so far, and its run."""
         best = self._index.best
@@ -149,13 +154,18 @@ class Memory:
 
     # ------------------------------------------------------------ learning
 
+    def remember(self, event: Event, state: LoopState) -> None:
+        """Project one event into the history, which decides; no page that a person has open holds it up."""
+        if event["event"] == "run_ended":
+            self._remember_run(event)
+
     def learn(self, event: Event, state: LoopState) -> None:
-        """Project one event."""
+        """Project one event into the pages that people and agents read."""
         match event["event"]:
             case "run_staged":
                 self._keep_house(event, event["run"]["cycle_record"]["proposals"])
             case "run_ended":
-                self._remember_run(event)
+                self._rank(event)
             case "review":
                 self._remember_review(event)
             case "cycle":
@@ -170,11 +180,16 @@ class Memory:
             return
         if self._history.append(row):
             if row.result is not None:
-                self._deltas = {row.run_id: self._index.delta_to_best(row.result.value, row.data_hash)}
+                self._deltas = dict(list(self._deltas.items())[-_KEPT_DELTAS:])
+                self._deltas[row.run_id] = self._index.delta_to_best(row.result.value, row.data_hash)
             self._index.add(row)
             self._labels.add(row.label)
             if row.result is not None:
                 self._with_result.add(row.run_id)
+
+    def _rank(self, event: Event) -> None:
+        if event["row"]["attempts"] == 0:
+            return
         board = leaderboard.build(
             self._index.rows, self._config.selection_metric, self._config.selection_direction, LEADERBOARD_ROWS
         )

@@ -209,7 +209,7 @@ class ProcessTree:
             time.sleep(0.01)
         self._reap()
 
-    def usage(self) -> tuple[float, int]:
+    def usage(self) -> tuple[float, int | None]:
         """Return the tree's CPU seconds and its peak memory in bytes (sampled each second)."""
         import resource
 

@@ -328,8 +328,8 @@ class ProcessTree:
         if self._command is not None:
             self.wait(_TREE_PATIENCE_S)
 
-    def usage(self) -> tuple[float, int]:
-        """Return the tree's CPU seconds and its peak memory in bytes."""
+    def usage(self) -> tuple[float, int | None]:
+        """Return the tree's CPU seconds and its peak memory in bytes (None where the system does not count it)."""
         accounting, limits = _Accounting(), _ExtendedLimits()
         self._kernel.QueryInformationJobObject(
             self._job, _JOB_ACCOUNTING, ctypes.byref(accounting), ctypes.sizeof(accounting), None
@@ -338,7 +338,7 @@ class ProcessTree:
             self._job, _JOB_EXTENDED_LIMITS, ctypes.byref(limits), ctypes.sizeof(limits), None
         )
         cpu_s = (accounting.TotalUserTime + accounting.TotalKernelTime) / 1e7
-        return cpu_s, int(limits.PeakJobMemoryUsed)
+        return cpu_s, int(limits.PeakJobMemoryUsed) or None
 
     @staticmethod
     def _checked(ok: int | None) -> None:

@@ -42,7 +42,9 @@ class Desk:
 
     def open(self) -> Ledger:
         self.projection.seen.clear()
-        return Ledger(self.paths, self.clock, self.projection)
+        ledger = Ledger(self.paths, self.clock, self.projection)
+        ledger.catch_up()
+        return ledger
 
     def play(self, ledger: Ledger) -> None:
         for event in campaign()[ledger.state.seq :]:
@@ -233,3 +235,35 @@ def test_a_state_that_cannot_be_saved_is_saved_later(desk: Desk, monkeypatch: py
     monkeypatch.undo()
     ledger.save()
     assert files.read_json(desk.paths.state)["loop"]["seq"] == 1
+
+
+def test_a_file_that_cannot_be_written_holds_up_no_other_projector(tmp_path: Path, clock: Clock) -> None:
+    blocked, free = Projection(), Projection()
+    blocked.broken = True
+    ledger = Ledger(WorkspacePaths(tmp_path), clock, free, blocked)
+    for number in range(3):
+        ledger.record("notice", text=str(number))
+    ledger.save()
+    assert free.seen == [1, 2, 3, 4] and blocked.seen == [], "the fourth says once what cannot be written"
+    assert not ledger._paths.state.exists(), "or a restart would not project the rest"
+    blocked.broken = False
+    ledger.save()
+    assert blocked.seen == [1, 2, 3, 4] and ledger._paths.state.exists()
+
+
+def test_an_event_that_meets_a_defect_is_told_once_and_passed_over(tmp_path: Path, clock: Clock) -> None:
+    seen = []
+
+    def projector(event: Event, state: LoopState) -> None:
+        if event["text"] == "poison":
+            raise ZeroDivisionError
+        seen.append(event["text"])
+
+    ledger = Ledger(WorkspacePaths(tmp_path), clock, projector)
+    ledger.record("notice", text="a")
+    with pytest.raises(ZeroDivisionError):
+        ledger.record("notice", text="poison")
+    ledger.record("notice", text="b")
+    ledger.save()
+    assert seen == ["a", "b"]
+    assert Ledger(WorkspacePaths(tmp_path), clock, projector).state.seq == 3

@@ -32,6 +32,10 @@ def main(mode: str) -> None:
     elif mode == "ending_is_a_folder":
         (folder / "exit.json").mkdir()
         until_stopped(folder, 60)
+    elif mode == "folder_is_a_file":
+        shutil.rmtree(folder)
+        folder.write_text("x", encoding="ascii")
+        time.sleep(60)
     elif mode == "todo_is_a_pipe":
         (loop / "artifacts" / "shared_todo.md").unlink()
         os.mkfifo(loop / "artifacts" / "shared_todo.md")

@@ -86,6 +86,8 @@ def python(text: str, *words: str) -> tuple[str, ...]:
 
 SLEEP = python("import time; time.sleep(600)")
 NOTHING = python("")
+REAL_PYTHON = getattr(sys, "_base_executable", None) or sys.executable  # ended by its own pid, unlike a launcher
+REAL_SLEEP = (REAL_PYTHON, *SLEEP[1:])
 MARK = "import pathlib; pathlib.Path('mark').touch()\n"
 UNTIL_STOPPED = "import os, sys, time, signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
 UNTIL_STOPPED += "while not os.path.exists('STOP'): time.sleep(0.02)\n"
@@ -100,6 +102,18 @@ def family_of(pid: int) -> list[int]:
     """Return a process and its living descendants."""
     process = psutil.Process(pid)
     return [pid, *(child.pid for child in process.children(recursive=True) if is_alive(child.pid))]
+
+
+def under_wine() -> bool:
+    """Tell Wine, which is the bench of these tests, from Windows."""
+    if sys.platform != "win32":
+        return False
+    import ctypes
+
+    return hasattr(ctypes.WinDLL("ntdll"), "wine_get_version")
+
+
+UNDER_WINE = under_wine()
 
 
 def is_alive(pid: int) -> bool:

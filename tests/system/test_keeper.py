@@ -21,6 +21,7 @@ from tests.system.held import (
     MARK,
     NOTHING,
     SLEEP,
+    UNDER_WINE,
     UNTIL_STOPPED,
     bare_environment,
     family_of,
@@ -57,7 +58,8 @@ def test_the_ending_says_how_it_came(tmp_path: Path, text: str, cause: EndCause,
         assert ending.duration_s is not None and 0 <= ending.duration_s < 20
         assert ending.ended_monotonic_s - ending.started_monotonic_s == pytest.approx(ending.duration_s, abs=0.002)
         assert ending.cpu_s is not None and ending.cpu_s >= 0
-        assert ending.peak_memory_bytes is not None and ending.peak_memory_bytes > 100_000
+        if ending.peak_memory_bytes is not None or not UNDER_WINE:  # Wine does not count a job's memory
+            assert ending.peak_memory_bytes > 100_000
         assert not (tmp_path / "exit.reserve").exists()
 
 

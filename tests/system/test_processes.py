@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 import uuid
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from llm_loop.errors import CommandError
 from llm_loop.system import files, processes
 from llm_loop.system.processes import EndCause, Keepers
 from tests.conftest import REPOSITORY, eventually
-from tests.system.held import MARK, NOTHING, SLEEP, UNTIL_STOPPED, held, is_alive, kill, python
+from tests.system.held import MARK, NOTHING, REAL_SLEEP, SLEEP, UNTIL_STOPPED, held, is_alive, kill, python
 
 
 def test_a_living_keeper_is_adopted(tmp_path: Path) -> None:
@@ -131,7 +132,7 @@ def test_sweep_ends_what_carries_the_tag_and_nothing_else(tmp_path: Path) -> Non
 
 
 def test_identity_belongs_to_one_life(tmp_path: Path) -> None:
-    first, second = (subprocess.Popen(SLEEP) for _ in range(2))
+    first, second = (subprocess.Popen(REAL_SLEEP) for _ in range(2))
     try:
         identity = processes.platform.process_identity(first.pid)
         assert identity is not None and identity == processes.platform.process_identity(first.pid)
@@ -148,15 +149,16 @@ def test_identity_belongs_to_one_life(tmp_path: Path) -> None:
 
 def test_a_reused_pid_is_never_taken_for_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The pid of a lost run belongs to another program by now: it is neither waited for nor ended."""
-    stranger = subprocess.Popen(SLEEP)
+    stranger = subprocess.Popen(REAL_SLEEP)
     try:
         with held(tmp_path, *SLEEP) as one:
             pid, _, rest = (processes.platform.process_identity(stranger.pid) or "").partition(":")
             started = {"pid": stranger.pid, "keeper_pid": stranger.pid, "started_utc": "2026-01-01T00:00:00Z"}
             files.replace_json(tmp_path / "started.json", {**started, "identity": f"{pid}:1{rest}"})
-            monkeypatch.setattr(processes.time, "sleep", lambda _: pytest.fail("a stranger is waited for"))
+            monkeypatch.setattr(processes, "_GONE_PATIENCE_S", 10.0)
+            began = time.monotonic()
             ending = processes.recover(tmp_path)
-            monkeypatch.undo()
+            assert time.monotonic() - began < 5, "a stranger is not waited for"
             assert ending is not None and ending.cause is EndCause.LOST
             assert is_alive(stranger.pid)
             (tmp_path / "started.json").unlink()
@@ -189,7 +191,7 @@ def test_programs_are_found_on_the_runs_path_only(tmp_path: Path, monkeypatch: p
 def test_a_relative_program_is_sought_in_the_commands_folder(tmp_path: Path) -> None:
     program = make_program(tmp_path / "tools" / "go")
     nowhere = str(tmp_path / "nowhere")
-    for name in ("tools/go", "./tools/go", f"tools/{program.name}", os.path.join("tools", "go")):
+    for name in ("tools/go", "./tools/go", f"tools/{program.name}", str(Path("tools") / "go")):
         assert processes.resolve_program(name, nowhere, tmp_path) == str(program)
     assert processes.resolve_program(str(program.with_suffix("")), nowhere, tmp_path / "other") == str(program)
     with pytest.raises(CommandError, match="go"):

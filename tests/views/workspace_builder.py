@@ -44,7 +44,7 @@ class WorkspaceBuilder:
             paths=self.paths,
             config=config,
             clock=clock,
-            ledger=Ledger(self.paths, clock, memory.learn),
+            ledger=Ledger(self.paths, clock, memory.remember, memory.learn),
             memory=memory,
             engine=LocalEngine(keepers),
             calls=Calls(keepers, root),

@@ -16,7 +16,7 @@ from tests.windows.bench.removal import remove
 FOLDER = "Prüf stand/llm_loop"
 INSIDE = f"/desk/{FOLDER}"
 _ENVIRONMENTS = (".venv", ".venv-train", ".bootstrap.lock")
-_MADE_FROM = ("constraints/loop.txt", "constraints/train.txt", "pyproject.toml")
+_MADE_FROM = ("constraints/loop.txt", "constraints/train.txt")
 
 
 def lay_out(layout: Layout, checkout: Path, *, fresh: bool) -> Path:

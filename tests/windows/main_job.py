@@ -19,6 +19,7 @@ _SET_UP_S = 900.0  # both environments from nothing, torch included
 _RUN_S = 180.0  # one training, imports included
 _VERB_S = 120.0
 _GONE_S = 30.0
+RUNS = ["R0001", "R0002", "R0003", "R0004", "R0005"]
 _BOOTSTRAP = (PYTHON, "scripts\\bootstrap.py")
 _END = "import os, sys; os.kill(int(sys.argv[1]), 9)"  # on Windows: TerminateProcess, as the task manager does
 
@@ -52,7 +53,7 @@ class MainJob:
         self._holds("start --cycles 3 ends with code 0", code == 0 and "3 cycles done" in printed, printed[-2000:])
         rows = self._history()
         states = [(row["run_id"], row["state"]) for row in rows]
-        self._holds("three trainings completed", states == [(f"R000{n}", "completed") for n in (1, 2, 3)], states)
+        self._holds("three trainings completed", states == [(name, "completed") for name in RUNS[:3]], states)
         values = [row["result"]["value"] for row in rows]
         self._holds("each has a score", all(0 < value < math.inf for value in values), values)
         verdicts = [event["quality_gate"] for event in self._events("cycle")]
@@ -71,16 +72,17 @@ class MainJob:
         self._await("the run left behind is adopted", lambda: self._events("run_adopted"), second)
         self._await("it is recorded", lambda: self._history()[3:], second)
         row = self._history()[3]
-        self._holds("it completed", (row["run_id"], row["state"]) == ("R0004", "completed"), row)
+        self._holds("it completed", (row["run_id"], row["state"]) == (RUNS[3], "completed"), row)
         self._await("the next training starts", lambda: self._events("attempt_started")[4:], second)
         stopped = self._windows.run([*_BOOTSTRAP, "stop"], folder=INSIDE, deadline_s=_VERB_S)
         self._holds("stop returns when all is gone", stopped.code == 0, stopped)
         code, printed = self._wait(second, _VERB_S)
         self._holds("the stopped loop ends with code 0", code == 0, printed[-2000:])
-        starts = [(event["run_id"], event["attempt"]) for event in self._events("attempt_started")]
-        self._holds("nothing was started twice", len(starts) == len(set(starts)) == 5, starts)
+        starts = [event["run_id"] for event in self._events("attempt_started")]
+        tries = [place.name for place in self._paths.runs.glob("*/attempt-*")]
+        self._holds("nothing was started twice", starts == RUNS[:5] and set(tries) == {"attempt-1"}, (starts, tries))
         runs = [row["run_id"] for row in self._history()]
-        self._holds("nothing was recorded twice", len(runs) == len(set(runs)), runs)
+        self._holds("nothing was lost or recorded twice", runs == RUNS[:5], runs)
         self._nothing_runs()
 
     # ------------------------------------------------------------ looking and waiting

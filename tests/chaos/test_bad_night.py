@@ -1,0 +1,21 @@
+"""A short bad night of each kind, with fixed seeds; ``run.py`` has the long ones."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = [
+    pytest.mark.chaos,
+    pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL, and the process list of Linux"),
+]
+
+
+@pytest.mark.parametrize("words", ["--kills 10 --seed 1", "--kills 10 --keepers 6 --seed 2", "--steps 15 --seed 3"])
+def test_nothing_is_lost_and_nothing_starts_twice(words: str) -> None:
+    argv = [sys.executable, "-X", "utf8", str(Path(__file__).with_name("run.py")), *words.split()]
+    done = subprocess.run(argv, capture_output=True, text=True, encoding="utf-8", timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,193 @@
+"""What only Windows has: job objects, console events, launchers, a machine that is asked to stay awake."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llm_loop.system import processes
+from llm_loop.system.processes import EndCause
+from tests.conftest import REPOSITORY, eventually
+from tests.system.held import REAL_PYTHON, SLEEP, UNTIL_STOPPED, family_of, held, is_alive, kill, python, trainer
+
+pytestmark = pytest.mark.skipif(os.name != "nt", reason="these are calls of Windows")
+
+KILL_ON_CLOSE, BREAKAWAY_OK, SILENT_BREAKAWAY_OK = 0x2000, 0x0800, 0x1000
+# A daemon inside the job of the program that started it: it starts a keeper, tells its notice, and is ended.
+IN_A_JOB = """
+import ctypes, os, sys
+from ctypes import wintypes
+from pathlib import Path
+from llm_loop.system import platform_windows as windows
+from llm_loop.system.processes import Keepers
+kernel = windows._kernel()
+job = kernel.CreateJobObjectW(None, None)
+limits = windows._ExtendedLimits()
+limits.BasicLimitInformation.LimitFlags = int(sys.argv[2])
+assert kernel.SetInformationJobObject(job, 9, ctypes.byref(limits), ctypes.sizeof(limits))
+assert kernel.AssignProcessToJobObject(job, wintypes.HANDLE(-1))
+notice = Keepers().start(Path(sys.argv[1]), os.environ)
+Path(sys.argv[1], "notice").write_text(str(notice), encoding="utf-8")
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def daemon_in_a_job(folder: Path, tag: str, flags: int) -> Iterator[subprocess.Popen[bytes]]:
+    env = {**os.environ, "LLM_LOOP_RUN": tag, "PYTHONPATH": str(REPOSITORY)}
+    argv = [REAL_PYTHON, "-X", "utf8", "-c", IN_A_JOB, str(folder), str(flags)]
+    process = subprocess.Popen(argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate(timeout=10)
+
+
+@pytest.mark.parametrize("flags", [KILL_ON_CLOSE | BREAKAWAY_OK, KILL_ON_CLOSE | SILENT_BREAKAWAY_OK])
+def test_a_keeper_breaks_away_from_the_job_of_its_daemon(tmp_path: Path, flags: int) -> None:
+    with held(tmp_path, *python(UNTIL_STOPPED + "sys.exit(4)")) as one:
+        with daemon_in_a_job(tmp_path, one.tag, flags):
+            started = one.running()
+            assert eventually((tmp_path / "notice").exists)
+        assert (tmp_path / "notice").read_text(encoding="utf-8") == "None"
+        time.sleep(0.3)  # the job is closed: what was in it is gone
+        assert is_alive(started["keeper_pid"]) and is_alive(started["pid"])
+        one.stop()
+        assert one.ended().exit_code == 4
+
+
+def test_a_keeper_that_may_not_break_away_says_so(tmp_path: Path) -> None:
+    with held(tmp_path, *SLEEP) as one:
+        with daemon_in_a_job(tmp_path, one.tag, KILL_ON_CLOSE):
+            started = one.running()
+            eventually(lambda: (tmp_path / "notice").exists() and (tmp_path / "notice").stat().st_size > 4)
+            assert "could not break away" in (tmp_path / "notice").read_text(encoding="utf-8")
+            assert is_alive(started["keeper_pid"]), "it works all the same"
+            family = family_of(started["keeper_pid"])
+        eventually(lambda: not any(map(is_alive, family)))
+        assert one.ended().cause is EndCause.LOST
+
+
+def test_launcher_interpreter_and_grandchildren_are_one_tree(tmp_path: Path) -> None:
+    with held(tmp_path, *trainer("family"), grace_s=0.1) as one:
+        started = one.start().running()
+        eventually(lambda: (tmp_path / "family.pid").exists())
+        family = family_of(started["pid"])
+        if sys.executable != REAL_PYTHON:
+            assert len(family) >= 4, "launcher and interpreter, twice"
+        eventually(lambda: (tmp_path / "metrics.jsonl").exists())
+        one.stop()
+        ending = one.ended()
+        assert (ending.cause, ending.exit_code) == (EndCause.STOPPED, 1)
+        assert not any(map(is_alive, family))
+
+
+def test_a_killed_keepers_tree_ends_though_another_process_holds_its_job(tmp_path: Path) -> None:
+    """Nothing but the sweep ends it then; lost is said when nothing of it lives."""
+    with held(tmp_path, *trainer("family")) as one:
+        started = one.start().running()
+        eventually(lambda: (tmp_path / "family.pid").exists())
+        family = family_of(started["pid"])
+        kernel = processes.platform._kernel()
+        job = kernel.OpenJobObjectW(0x1F001F, False, processes.platform._job_name(one.tag))
+        assert job
+        try:
+            kill(started["keeper_pid"])
+            eventually(lambda: not processes.platform.is_locked(tmp_path / "keeper.lock"))
+            assert all(map(is_alive, family)), "the job is open still"
+            assert one.ended().cause is EndCause.LOST
+            assert not any(map(is_alive, family))
+        finally:
+            kernel.CloseHandle(job)
+
+
+def test_an_exit_code_of_259_is_no_life() -> None:
+    """259 is what Windows answers for a process that runs."""
+    process = subprocess.Popen([REAL_PYTHON, "-I", "-S", "-c", "import sys; sys.exit(259)"])
+    assert process.wait(20) == 259
+    assert processes.platform.process_identity(process.pid) is None, "its handle is held, it lives no more"
+
+
+def test_identity_holds_the_creation_time() -> None:
+    identity = processes.platform.process_identity(os.getpid())
+    pid, created = (identity or "").split(":")
+    assert int(pid) == os.getpid()
+    began_s = int(created) / 1e7 - 11_644_473_600  # FILETIME counts from 1601
+    assert time.time() - 24 * 3600 < began_s <= time.time() + 1
+
+
+# ---------------------------------------------------------------- the call that the code makes
+
+
+@pytest.mark.parametrize(("event", "gesture"), [(2, "closed"), (5, "shutdown"), (6, "shutdown"), (0, None), (1, None)])
+def test_a_console_event_is_a_gesture(event: int, gesture: str | None) -> None:
+    seen: list[str] = []
+    began = time.monotonic()
+    handled = processes.platform._console_handler(seen.append, wait_s=0.2)(event)
+    assert (seen, bool(handled)) == ([gesture] if gesture else [], gesture is not None)
+    if gesture:
+        assert time.monotonic() - began >= 0.15, "Windows ends the process when the handler returns"
+
+
+def test_who_listens_asks_windows_for_console_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    import signal
+
+    asked: list[tuple[Any, bool]] = []
+    real = processes.platform._kernel()
+
+    class Kernel:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(real, name)
+
+        def SetConsoleCtrlHandler(self, handler: Any, add: bool) -> int:  # noqa: N802 - its name
+            asked.append((handler, add))
+            return 1
+
+    numbers = (signal.SIGINT, signal.SIGBREAK)
+    before = [signal.getsignal(number) for number in numbers]
+    monkeypatch.setattr(processes.platform, "_kernel", Kernel)
+    monkeypatch.setattr(processes.platform, "_CONSOLE_PATIENCE_S", 0.0)
+    seen: list[str] = []
+    try:
+        processes.listen(seen.append)
+        for number in numbers:
+            signal.raise_signal(number)
+        assert seen == ["interrupt", "interrupt"]
+        ((handler, add),) = asked
+        assert add is True
+        handler(6)
+        assert seen[2:] == ["shutdown"]
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def test_the_machine_is_kept_awake_and_let_go() -> None:
+    """The call answers with the wish that stood before."""
+    ask: Callable[[int], int] = processes.platform._kernel().SetThreadExecutionState
+    processes.keep_awake(True)
+    assert ask(0x80000001) & 0x00000001, "the system was asked to stay awake"
+    processes.keep_awake(False)
+    assert not ask(0x80000000) & 0x00000001, "and let go"
+
+
+def test_a_keeper_keeps_the_machine_awake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """For as long as it lives, whatever becomes of the daemon: its own thread has the wish."""
+    from llm_loop.system import keeper
+
+    asked: list[bool] = []
+    monkeypatch.setattr(processes.platform, "keep_awake", asked.append)
+    monkeypatch.setattr(keeper.importlib, "import_module", lambda _: processes.platform)
+    monkeypatch.setattr(keeper.signal, "signal", lambda *_: None)
+    with held(tmp_path, *python("")):
+        assert keeper.main(str(tmp_path)) == 0
+    assert asked == [True]
