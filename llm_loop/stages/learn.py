@@ -218,6 +218,7 @@ class Memory:
         kept = Decision.from_json(own[-1]["decision"]).housekeeping
         name, cycle = self._config.worker_display_name, event["cycle"]
         resolved = added = 0
+        refused: list[str] = []
         if kept.resolve_shared_todo_ids:
             outcome = self._todo.resolve(kept.resolve_shared_todo_ids, by=name, cycle=cycle)
             resolved = len(outcome.resolved)
@@ -228,6 +229,7 @@ class Memory:
             )
             added_outcome = self._todo.add(addition)
             added = len(added_outcome.added)
+            refused = [f"{entry.text[:120]}: {entry.reason}" for entry in added_outcome.refused]
             self._met(added_outcome.human_edit)
         if kept.notes_update or kept.data_exploration_update:
             written = self._workpad.add(
@@ -237,6 +239,7 @@ class Memory:
         self._housekeeping[event["cycle_trace_id"]] = {
             "display_name": name,
             "todo_added": added,
+            "todo_refused": refused,
             "notes_added": int(bool(kept.notes_update)),
             "data_exploration_added": int(bool(kept.data_exploration_update)),
             "shared_todo_resolved": resolved,

@@ -69,7 +69,8 @@ def record(ending: Ending, stop_reason: str | None, evidence: Evidence) -> Outco
     if stopped:
         return _after_a_stop(ending, stop_reason, result, metrics)
     if ending.cause is EndCause.SIGNALLED or ending.exit_code != 0:
-        return Outcome(state=RunState.FAILED, cause=_cause_of_failure(ending, evidence), detail=_last_words(evidence))
+        words = _last_words(evidence) or ending.detail
+        return Outcome(state=RunState.FAILED, cause=_cause_of_failure(ending, evidence), detail=words)
     if result is None:
         return Outcome(state=RunState.FAILED, cause=_cause_without_result(evidence), detail=_no_result_words(evidence))
     return Outcome(state=RunState.COMPLETED, result=result, metrics=metrics)
