@@ -57,6 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # a file or folder in the way, a disk that is gone: the system's own words name it
+        print(f"llm-loop: {error}", file=sys.stderr)
+        return 1
     except Exception as error:  # noqa: BLE001 - the wall: a defect of ours is said in one line, with its trace in a file
         return _report_defect(error, arguments.workspace)
     return code

@@ -137,3 +137,19 @@ def test_a_launch_that_the_disk_refuses_costs_no_attempt(workspace: Make, clean_
         assert not loop.events("attempt_intended")
         loop.send(signal.SIGINT)
         assert loop.finish()[0] == 0
+
+
+@pytest.mark.slow
+def test_a_run_that_is_interrupted_each_evening_is_never_given_up(workspace: Make, clean_environ: Environ) -> None:
+    root = workspace()
+    script(root, {"train": "polite"})
+    with LoopProcess(root, clean_environ) as loop:
+        for evening in range(1, 9):
+            loop.wait_for("attempt_started", evening)
+            loop.send(signal.SIGTERM)
+            assert loop.finish()[0] == 0
+            loop.start()
+        loop.wait_for("attempt_started", 9)
+        assert {event["run_id"] for event in loop.events("attempt_started")} == {"R0001"}
+        loop.send(signal.SIGINT)
+        assert loop.finish()[0] == 0

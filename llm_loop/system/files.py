@@ -25,7 +25,7 @@ from llm_loop.errors import CorruptFileError, FileWriteError
 
 T = TypeVar("T")
 
-_RETRY_PAUSES_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4)
+_RETRY_PAUSES_S = (0.005, 0.01, *[0.02] * 50)  # many short ones: a busy reader leaves gaps, but none for long
 _READ_PAUSES_S = (0.005, 0.01, 0.02, 0.05)  # a reader meets no more than the instant of a replacement
 _FILES_ARE_SHARED = os.name == "nt"  # elsewhere a refusal is for good
 _long_held: set[Path] = set()

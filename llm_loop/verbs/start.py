@@ -97,7 +97,7 @@ def holder(paths: WorkspacePaths) -> str:
     try:
         beat = files.read_json(paths.heartbeat)
         return f"the daemon with pid {beat['pid']}, started {beat['started_utc']}"
-    except (FileNotFoundError, CorruptFileError, KeyError, TypeError):
+    except (OSError, CorruptFileError, KeyError, TypeError):
         return "another daemon"
 
 

@@ -257,3 +257,18 @@ def test_kept_versions_go_after_a_day_and_beyond_their_number(pad: MarkdownFile,
     pad.path.write_text("the next day\n", encoding="utf-8")
     add(pad, "x")
     assert sorted(kept(pad)) == ["a person's own", "the next day\n"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes")
+def test_nobody_waits_at_a_pipe(pad: MarkdownFile) -> None:
+    pad.path.parent.mkdir()
+    os.mkfifo(pad.path)
+    for act in (pad.hand_edit, pad.read, lambda: add(pad, "a")):
+        with pytest.raises(FileWriteError, match="no regular file"):
+            act()
+
+
+def test_a_record_that_cannot_be_read_makes_the_file_a_persons(tmp_path: Path, clock: MovedClock) -> None:
+    (tmp_path / "kept").write_text("in the way", encoding="utf-8")
+    with pytest.raises(FileWriteError):
+        add(reopened(tmp_path, clock), "a")

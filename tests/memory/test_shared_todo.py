@@ -201,3 +201,10 @@ def test_focus_is_the_oldest_and_the_newest() -> None:
     doubled = [*todos[:3], OpenTodo(id="P99", text="TEXT 1")]
     assert [entry.text for entry in focus(doubled)] == ["text 0", "text 1", "text 2"]
     assert focus([]) == ()
+
+
+def test_a_line_full_of_blanks_is_read_at_once() -> None:
+    began = time.perf_counter()
+    line = "- [ ] a" + " " * 200_000 + "b" + " " * 200_000
+    assert [todo.id for todo in open_todos(f"{line}\n")] == ["P01"]
+    assert time.perf_counter() - began < 1

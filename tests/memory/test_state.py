@@ -147,3 +147,13 @@ def test_what_is_no_snapshot_is_corrupt_and_named(tmp_path: Path, value: object)
     path.write_text(json.dumps(value), encoding="utf-8")
     with pytest.raises(CorruptFileError, match=r"state\.json"):
         states.load(path)
+
+
+def test_a_folder_in_the_place_of_the_state_is_corrupt_and_not_missing(tmp_path: Path) -> None:
+    (tmp_path / "state.json").mkdir()
+    with pytest.raises(CorruptFileError):
+        states.load(tmp_path / "state.json")
+
+
+def test_run_numbers_may_skip_and_never_fall_back() -> None:
+    assert [states.run_number(run_id, 4) for run_id in ("R0004", "R0009", "R0001", "odd")] == [4, 9, 4, 4]

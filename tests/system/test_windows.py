@@ -148,7 +148,7 @@ def test_who_listens_asks_windows_for_console_events(monkeypatch: pytest.MonkeyP
         def __getattr__(self, name: str) -> Any:
             return getattr(real, name)
 
-        def SetConsoleCtrlHandler(self, handler: Any, add: bool) -> int:  # noqa: N802 - its name
+        def SetConsoleCtrlHandler(self, handler: Any, add: bool) -> int:
             asked.append((handler, add))
             return 1
 
@@ -178,16 +178,3 @@ def test_the_machine_is_kept_awake_and_let_go() -> None:
     assert ask(0x80000001) & 0x00000001, "the system was asked to stay awake"
     processes.keep_awake(False)
     assert not ask(0x80000000) & 0x00000001, "and let go"
-
-
-def test_a_keeper_keeps_the_machine_awake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """For as long as it lives, whatever becomes of the daemon: its own thread has the wish."""
-    from llm_loop.system import keeper
-
-    asked: list[bool] = []
-    monkeypatch.setattr(processes.platform, "keep_awake", asked.append)
-    monkeypatch.setattr(keeper.importlib, "import_module", lambda _: processes.platform)
-    monkeypatch.setattr(keeper.signal, "signal", lambda *_: None)
-    with held(tmp_path, *python("")):
-        assert keeper.main(str(tmp_path)) == 0
-    assert asked == [True]

@@ -50,3 +50,15 @@ def test_a_limit_that_is_none_is_refused(
     done = llm_loop(tmp_path, clean_environ, "start", *flags)
     assert done.returncode == 2 and words in done.stderr.splitlines()[-1]
     assert not (tmp_path / ".llm_loop").exists()
+
+
+@pytest.mark.parametrize("flags", [["--quiet"], ["--detach"]])
+def test_a_file_in_the_way_is_one_line(
+    flags: list[str], workspace: Callable[..., Path], clean_environ: dict[str, str]
+) -> None:
+    root = workspace()
+    (root / ".llm_loop").mkdir()
+    (root / ".llm_loop" / "logs").write_text("", encoding="utf-8")
+    done = llm_loop(root, clean_environ, "start", *flags)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "logs" in done.stderr.splitlines()[-1]

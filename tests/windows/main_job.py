@@ -35,12 +35,12 @@ class MainJob:
         self.passed = 0
 
     def run(self) -> None:
-        """Do all of it. Raises BenchFailure with the first thing that did not hold."""
-        self._set_up()
+        """Do all of it, the set-up left out. Raises BenchFailure with the first thing that did not hold."""
         self._three_cycles()
         self._killed_daemon_and_adoption()
 
-    def _set_up(self) -> None:
+    def set_up(self) -> None:
+        """Make both environments, the first time from nothing, as a user does."""
         printed = self._windows.run_to_screen([*_BOOTSTRAP, "install"], folder=INSIDE, deadline_s=_SET_UP_S)
         self._holds("both environments are made", "Both environments are ready." in printed, printed[-500:])
 

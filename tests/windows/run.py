@@ -5,6 +5,7 @@
     python -m tests.windows.run --fresh     the environments on the desk from nothing, not from the last run
     python -m tests.windows.run --minutes 25    fail when it takes longer, set-up included
     python -m tests.windows.run --only-main-job, --only-suite
+    python -m tests.windows.run --pytest tests/memory -x      pytest alone, as you like it, on environments made before
 
 The last line is `Windows: N passed, M skipped`, `Windows: FAILED: what`, or `Windows: not run: why` on a machine that
 cannot have a bench. Exit codes: 0 passed or not run, 1 failed. Needs root, about 8 GB, a Debian mirror and a package
@@ -27,7 +28,7 @@ from tests.windows.bench.problem import BenchFailure, CannotHave
 from tests.windows.bench.session import Session, enter_namespace, only_one_run
 from tests.windows.desk import lay_out
 from tests.windows.main_job import MainJob
-from tests.windows.suite import run_suite
+from tests.windows.suite import run_suite, run_tests
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -61,10 +62,13 @@ def _on_the_bench(layout: Layout, flags: argparse.Namespace) -> Counter[str]:
     desk = lay_out(layout, CHECKOUT, fresh=flags.fresh)
     counts: Counter[str] = Counter()
     with Session(layout) as windows:
+        if flags.pytest is not None:
+            return run_tests(windows, flags.pytest)
+        job = MainJob(windows, desk, _say)
+        job.set_up()
         if not flags.only_suite:
-            job = MainJob(windows, desk, _say)
             job.run()
-            counts["passed"] += job.passed
+        counts["passed"] += job.passed
         if not flags.only_main_job:
             counts += run_suite(windows, whole=flags.whole)
     return counts
@@ -82,6 +86,9 @@ def _parser() -> argparse.ArgumentParser:
     part = parser.add_mutually_exclusive_group()
     part.add_argument("--only-main-job", action="store_true", help="Leave the suite out.")
     part.add_argument("--only-suite", action="store_true", help="Leave the main job out.")
+    part.add_argument(
+        "--pytest", nargs=argparse.REMAINDER, metavar="WORDS", help="Only run pytest, with all words that follow."
+    )
     return parser
 
 
