@@ -199,7 +199,11 @@ def _praise(observation: Observation, space: SearchSpace, evidence: Evidence, pr
     if best is None:
         return f"on_track: {evidence.leader(metric)}, and {proposal.run_label} gives a value to compare with."
     since = len(evidence.experiments) - 1 - evidence.experiments.index(best)
-    gain = "the latest configuration leads" if since == 0 else f"{since} configuration{'' if since == 1 else 's'} came since"
+    gain = (
+        "the latest configuration leads"
+        if since == 0
+        else f"{since} configuration{'' if since == 1 else 's'} came since"
+    )
     return (
         f"on_track: {proposal.run_label} {_novelty(observation, space, proposal)}. {evidence.leader(metric)}; {gain}."
     )

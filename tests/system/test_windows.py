@@ -128,6 +128,22 @@ def test_identity_holds_the_creation_time() -> None:
 # ---------------------------------------------------------------- the call that the code makes
 
 
+def test_a_keeper_is_asked_for_without_console_and_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Detached, in a group of its own, away from the job; where that is refused, all but the last, and it is said."""
+    asked: list[int] = []
+
+    def refuse_to_break_away(*_: object, creationflags: int, **__: object) -> str:
+        asked.append(creationflags)
+        if creationflags & 0x01000000:
+            raise PermissionError(13, "Access is denied")
+        return "started"
+
+    monkeypatch.setattr(processes.platform.subprocess, "Popen", refuse_to_break_away)
+    process, notice = processes.platform.start_detached(["keeper"], {})
+    assert process == "started" and "could not break away" in (notice or "")
+    assert asked == [0x00000008 | 0x00000200 | 0x01000000, 0x00000008 | 0x00000200]
+
+
 @pytest.mark.parametrize(("event", "gesture"), [(2, "closed"), (5, "shutdown"), (6, "shutdown"), (0, None), (1, None)])
 def test_a_console_event_is_a_gesture(event: int, gesture: str | None) -> None:
     seen: list[str] = []
