@@ -38,6 +38,7 @@ from llm_loop.system.processes import Keepers
 TICK_S = 0.1
 HEARTBEAT_S = 2.0
 _CONFIG_LOOK_S = 1.0
+_DISK_LOOK_S = 1.0
 _PATIENCE_BEYOND_GRACE_S = 5.0
 
 
@@ -84,7 +85,7 @@ class Daemon:
         self._farewell_by_s = 0.0
         self._started_s = clock.monotonic()
         self._started_utc = utc_text(clock.utc_now())
-        self._next_heartbeat_s = self._next_config_look_s = self._started_s
+        self._next_heartbeat_s = self._next_config_look_s = self._next_disk_look_s = self._started_s
         self._config_seen = files.signature(config_path)
         self._rows_at_start = self._rows_judged = 0
         self._first_cycle = self._context.ledger.state.cycle
@@ -258,6 +259,9 @@ class Daemon:
         del self._flags_taken[flag]
 
     def _hold_when_disk_is_short(self, now_s: float) -> None:
+        if now_s < self._next_disk_look_s:
+            return
+        self._next_disk_look_s = now_s + _DISK_LOOK_S
         free_mb = files.free_bytes(self._paths.loop) // 1_000_000
         wanted = self._context.config.min_free_disk_mb
         holds = self._context.holds

@@ -76,7 +76,8 @@ def _flat(observation: Observation, space: SearchSpace, evidence: Evidence, prop
     critique = (
         f"off_track: none of the last {FLAT_AFTER} configurations beat {best.name} "
         f"({observation.domain.selection_metric} {number_text(best.mean)}{noise}); "
-        f"{dimension.value} is the dimension that the last {LOOKED_AT} runs tried least, so vary it alone around the best."
+        f"{dimension.value} is the dimension that the last {LOOKED_AT} runs tried least, so vary it alone around the "
+        "best."
     )
     return _toward(observation, space, evidence, dimension, critique)
 

@@ -10,12 +10,14 @@ nobody. Both are advanced by ticks and take their next step from the state alone
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from llm_loop.contract.run import RunState
 from llm_loop.cycle.closing import close
 from llm_loop.cycle.context import Context
 from llm_loop.cycle.plan_lane import PlanLane
 from llm_loop.cycle.run_slots import RunSlots
+from llm_loop.errors import FileWriteError
 from llm_loop.memory.markdown_file import HumanEdit
 
 __all__ = ["Context", "Cycle"]
@@ -47,7 +49,8 @@ class Cycle:
         for name in self.context.memory.torn:
             self.context.ledger.record("repaired", what=f"the last line of {name} was torn", set_aside=f"{name}.torn-*")
         self.slots.recover()
-        self.context.ledger.save()
+        with suppress(FileWriteError):  # somebody holds state.json: the first tick tries again, and says so
+            self.context.ledger.save()
 
     def tick(self, now_s: float) -> None:
         """Take every step that is due at ``now_s`` (monotonic seconds), then save.

@@ -107,7 +107,8 @@ class PlanLane:
             assert asked is not None
             self._take_no_answer(asked, [str(error)], None)
         else:
-            context.calls.forget_old(context.paths.calls)
+            if state.calls_made % 20 == 0:
+                context.calls.forget_old(context.paths.calls)
 
     def _await_call(self, plan: Plan, now_s: float) -> None:
         assert plan.call_id is not None

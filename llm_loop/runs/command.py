@@ -13,6 +13,7 @@ import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from llm_loop.runs.quoting import POSIX, POWERSHELL, contexts, fill_plain, fill_quoted, hide_tokens, show_tokens
@@ -56,10 +57,11 @@ class StartForm:
     files: Mapping[str, str]
 
 
+@lru_cache(maxsize=8)
 def choose_shell(run_shell: str) -> str:
     """Return the shell of run commands: ``auto`` is PowerShell on Windows and bash elsewhere.
 
-    A PowerShell that is asked for but missing falls to the other one, bash to sh.
+    A PowerShell that is asked for but missing falls to the other one, bash to sh. Looked up once.
     """
     if run_shell == "auto":
         run_shell = "pwsh" if sys.platform == "win32" else "bash"

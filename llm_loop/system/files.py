@@ -74,8 +74,8 @@ def replace_bytes(path: Path, data: bytes | memoryview, *, durable: bool = True)
     """Replace a file's content by bytes, as ``replace_text`` does. Raises FileWriteError."""
     temporary: str | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".tmp", dir=path.parent)
+        make = functools.partial(tempfile.mkstemp, prefix=f".{path.name[:40]}.", suffix=".tmp", dir=path.parent)
+        handle, temporary = _with_folder(path.parent, make)
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
             stream.flush()
@@ -102,9 +102,8 @@ def append_line(path: Path, line: str, *, durable: bool = True) -> None:
     be made durable.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         data = f"{line}\n".encode("utf-8", "backslashreplace")
-        with _patiently(path, lambda: path.open("ab", buffering=0)) as stream:
+        with _with_folder(path.parent, lambda: _patiently(path, lambda: path.open("ab", buffering=0))) as stream:
             before = stream.seek(0, os.SEEK_END)
             try:
                 if stream.write(data) != len(data):
@@ -162,6 +161,15 @@ def read_tail(path: Path, max_bytes: int) -> str:
             return stream.read(max_bytes).decode("utf-8", "replace")
     except FileNotFoundError:
         return ""
+
+
+def _with_folder(folder: Path, act: Callable[[], T]) -> T:
+    """Return ``act()``; make the folder when it is missing, which costs nothing when it is not."""
+    try:
+        return act()
+    except FileNotFoundError:
+        folder.mkdir(parents=True, exist_ok=True)
+        return act()
 
 
 def _patiently(path: Path, act: Callable[[], T], pauses_s: tuple[float, ...] = _RETRY_PAUSES_S) -> T:

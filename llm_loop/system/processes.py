@@ -148,18 +148,22 @@ class Keepers:
     def poll(self, folder: Path, now_s: float) -> Ending | None:
         """Return the ending of a command, or None while it runs. ``now_s`` is monotonic.
 
-        A keeper of our own is asked each time; an adopted one by its lock, once a second.
+        A keeper of our own is asked itself, which costs no look at the disk but once a second; an adopted
+        one by its ending, and once a second by its lock. Raises OSError when something else than a file
+        lies where an ending would.
         """
+        own = self._own.get(folder)
+        if own is not None and own.poll() is None:
+            if now_s >= self._next_probe.get(folder, now_s):
+                self._next_probe[folder] = now_s + _PROBE_S
+                read_ending(folder)  # raises when something else lies where the keeper writes
+            return None
         if (ending := read_ending(folder)) is not None:
             self._forget(folder)
             return ending
-        own = self._own.get(folder)
-        if own is not None:
-            if own.poll() is None:
-                return None
-        elif now_s < self._next_probe.get(folder, now_s):
+        if own is None and now_s < self._next_probe.get(folder, now_s):
             return None
-        elif platform.is_locked(folder / "keeper.lock"):
+        if own is None and platform.is_locked(folder / "keeper.lock"):
             self._next_probe[folder] = now_s + _PROBE_S
             return None
         self._forget(folder)

@@ -12,7 +12,6 @@ import torch
 
 from llm_loop import __version__
 from llm_loop.contract.result import Result, higher_is_better
-from llm_loop.errors import FileWriteError
 from llm_loop.system import files
 from llm_loop.trainer import settings_file
 from llm_loop.trainer.fit import FitReport
@@ -58,12 +57,7 @@ class RunFolder:
         """Replace the weights of the best epoch so far."""
         weights = io.BytesIO()  # torch's own writer hides what the disk says
         torch.save(state, weights)
-        temporary = self._folder / f".{BEST_MODEL}.tmp"
-        try:
-            temporary.write_bytes(weights.getbuffer())
-            temporary.replace(self._folder / BEST_MODEL)
-        except OSError as error:
-            raise FileWriteError(self._folder / BEST_MODEL, "write", error) from error
+        files.replace_bytes(self._folder / BEST_MODEL, weights.getbuffer(), durable=False)
 
     def write_metrics(self, report: FitReport, settings: Settings) -> None:
         """Save all epochs in one file."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -41,8 +42,10 @@ def main(mode: str) -> None:
         os.mkfifo(loop / "artifacts" / "shared_todo.md")
         result(folder, 0.4)
     elif mode == "state_is_a_folder":
-        (loop / "state.json").unlink()
-        (loop / "state.json").mkdir()
+        while not (loop / "state.json").is_dir():  # the daemon may write it in between
+            (loop / "state.json").unlink(missing_ok=True)
+            with contextlib.suppress(FileExistsError):
+                (loop / "state.json").mkdir()
         result(folder, 0.4)
     elif mode == "flag_is_a_folder":
         (loop / "STOP_CURRENT_RUN").mkdir()

@@ -52,7 +52,7 @@ def nvidia_smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
         fake = FAKES / "fake_nvidia_smi.py"
         if sys.platform == "win32":
             program = folder / "nvidia-smi.cmd"
-            program.write_text(f'@"{sys.executable}" "{fake}" %*\r\n', encoding="utf-8")
+            program.write_text(f'@"{sys.executable}" "{fake}" %*\n', encoding="utf-8", newline="\r\n")
         else:
             program = folder / "nvidia-smi"
             program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{fake}" "$@"\n', encoding="utf-8")

@@ -15,8 +15,10 @@ import pytest
 
 import bootstrap
 from environments.checkout import Checkout, loop_steps
+from environments.checks import path_warning
 from environments.stamps import Stamps
 from environments.virtualenv import interpreter
+from tests.windows.marks import under_wine
 
 ROOT = Path(__file__).resolve().parents[2]
 STUB = """
@@ -148,12 +150,13 @@ def test_a_finished_set_up_hands_over_at_once_with_every_argument_whole(installe
     done = call(installed, *arguments, cwd=tmp_path)
     took = time.monotonic() - began
     assert done.returncode == 7
-    assert done.stderr == ""
+    warning = path_warning(installed)  # on Windows, where the folder of a test is deep
+    assert done.stderr == (f"bootstrap: {warning}\n" if warning else "")
     answer = json.loads(done.stdout)
     assert answer["argv"] == arguments
     assert Path(answer["cwd"]) == tmp_path
     assert answer["utf8"] == 1
-    assert took < 2
+    assert took < (2 if not under_wine() else 10)  # Wine takes its time to start a process
 
 
 def test_a_broken_set_up_ends_in_one_line(installed, tmp_path):

@@ -84,8 +84,8 @@ def test_what_was_prepared_but_never_started_is_void_for_ever(tmp_path: Path) ->
 def test_an_ending_is_found_without_blocking_and_its_keeper_collected(tmp_path: Path) -> None:
     with held(tmp_path, *NOTHING) as one:
         one.start()
-        eventually(lambda: (tmp_path / "exit.json").exists())
-        assert one.keepers.poll(tmp_path, 0.0) is not None
+        eventually((tmp_path / "exit.json").exists)
+        eventually(lambda: one.keepers.poll(tmp_path, 0.0))
         assert one.keepers.poll(tmp_path, 0.0) is not None, "asking again is fine"
         eventually(lambda: one.keepers.reap() or not one.keepers._own)
 

@@ -41,8 +41,8 @@ class MainJob:
 
     def set_up(self) -> None:
         """Make both environments, the first time from nothing, as a user does."""
-        printed = self._windows.run_to_screen([*_BOOTSTRAP, "install"], folder=INSIDE, deadline_s=_SET_UP_S)
-        self._holds("both environments are made", "Both environments are ready." in printed, printed[-500:])
+        done = self._windows.run([*_BOOTSTRAP, "install"], folder=INSIDE, deadline_s=_SET_UP_S, show=True)
+        self._holds("both environments are made", done.code == 0 and "are ready" in done.err, f"exit code {done.code}")
 
     def _three_cycles(self) -> None:
         loop = self._start("three", "--cycles", "3", "--plain")
@@ -129,9 +129,7 @@ class MainJob:
 
     def _start(self, name: str, *flags: str) -> subprocess.Popen[bytes]:
         self._log = self._logs / f"start_{name}.log"
-        with self._log.open("wb") as log:
-            argv = [*_BOOTSTRAP, "start", *flags]
-            return self._windows.start(argv, folder=INSIDE, out=log.fileno(), err=subprocess.STDOUT)
+        return self._windows.start([*_BOOTSTRAP, "start", *flags], folder=INSIDE, log=self._log)
 
     def _wait(self, loop: subprocess.Popen[bytes], seconds: float) -> tuple[int, str]:
         try:
@@ -141,8 +139,10 @@ class MainJob:
         return code, self._printed(loop)
 
     def _printed(self, loop: subprocess.Popen[bytes]) -> str:
-        text = self._log.read_bytes().decode("utf-8", "replace")
-        return f"exit code {loop.poll()}\n{text}"
+        texts = [
+            file.read_text(encoding="utf-8", errors="replace") for file in (self._log, self._log.with_suffix(".err"))
+        ]
+        return "\n".join([f"exit code {loop.poll()}", *texts])
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

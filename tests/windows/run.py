@@ -81,7 +81,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--whole", action="store_true", help="Run the whole default suite, not the marked tests alone.")
     parser.add_argument("--fresh", action="store_true", help="Make both environments from nothing.")
     parser.add_argument(
-        "--minutes", type=float, default=180.0, metavar="M", help="Fail after M minutes, set-up included (default: 180)."
+        "--minutes",
+        type=float,
+        default=180.0,
+        metavar="M",
+        help="Fail after M minutes, set-up included (default: 180).",
     )
     part = parser.add_mutually_exclusive_group()
     part.add_argument("--only-main-job", action="store_true", help="Leave the suite out.")

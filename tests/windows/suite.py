@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from tests.windows.bench.problem import BenchFailure
-from tests.windows.bench.session import PYTHON, Session
+from tests.windows.bench.session import PYTHON, Done, Session
 from tests.windows.counts import counts_of
 from tests.windows.desk import INSIDE
 
@@ -18,17 +18,27 @@ _WHOLE_S = 7200.0
 def run_tests(windows: Session, words: list[str]) -> Counter[str]:
     """Run pytest with these words in the loop's environment, as a developer does. Raises BenchFailure."""
     tools = [PYTHON, "scripts\\bootstrap.py", "test", "--version"]  # makes what is missing, then runs nothing
-    windows.run_to_screen(tools, folder=INSIDE, deadline_s=_SET_UP_S)
+    _passing(windows.run(tools, folder=INSIDE, deadline_s=_SET_UP_S, show=True))
     argv = [".venv\\Scripts\\python.exe", "-X", "utf8", "-m", "pytest", "-p", "no:cacheprovider", *words]
-    return counts_of(windows.run_to_screen(argv, folder=INSIDE, deadline_s=_WHOLE_S))
+    return _passing(windows.run(argv, folder=INSIDE, deadline_s=_WHOLE_S, show=True))
 
 
 def run_suite(windows: Session, *, whole: bool) -> Counter[str]:
-    """Run `bootstrap.py test` and return how many tests passed, were skipped, failed. Raises BenchFailure."""
+    """Run `bootstrap.py test` and return how many tests passed and were skipped. Raises BenchFailure."""
     argv = [PYTHON, "scripts\\bootstrap.py", "test", "-q", "-rs", "--durations=20", "-p", "no:cacheprovider"]
     argv += [] if whole else ["-m", _MARKED]
-    printed = windows.run_to_screen(argv, folder=INSIDE, deadline_s=_WHOLE_S if whole else _MARKED_S)
-    counts = counts_of(printed)
-    if not counts["passed"] or counts["failed"] or counts["error"]:
-        raise BenchFailure(f"the suite: {dict(counts) or 'no test ran'}")
+    done = windows.run(argv, folder=INSIDE, deadline_s=_WHOLE_S if whole else _MARKED_S, show=True)
+    counts = _passing(done)
+    if not counts["passed"]:
+        raise BenchFailure("the suite: no test ran")
+    return counts
+
+
+def _passing(done: Done) -> Counter[str]:
+    """Return what was counted; raise BenchFailure when anything failed."""
+    counts = counts_of(done.out)
+    if done.code or counts["failed"] or counts["error"]:
+        raise BenchFailure(
+            f"the suite: exit code {done.code}, {', '.join(f'{n} {word}' for word, n in counts.items())}"
+        )
     return counts

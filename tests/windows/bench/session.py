@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -82,6 +81,7 @@ class Session:
         self._prefix = layout.runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(3).hex()}"
         inside = f"/{self._prefix.relative_to(layout.root)}"
         own = {"PATH": _PATH, "HOME": "/root", "PIP_CACHE_DIR": "D:\\pip-cache"}
+        self._ours: set[int] = set()
         trusted = {"PIP_CERT": "Z:\\etc\\ssl\\certs\\ca-certificates.crt"}
         self._environ = own | wine_environ(inside) | index_settings() | trusted
 
@@ -103,43 +103,47 @@ class Session:
         self.end_all()
         shutil.rmtree(self._prefix, ignore_errors=True)  # its programs are gone; what stays, the next run removes
 
-    def start(
-        self, argv: list[str], *, folder: str, environ: dict[str, str] | None = None, out: int | None, err: int | None
-    ) -> subprocess.Popen[bytes]:
-        """Start a Windows program in a folder, given as a path inside the Debian (``/desk/...`` is drive D)."""
-        settings = [f"{name}={value}" for name, value in (self._environ | (environ or {})).items()]
+    def start(self, argv: list[str], *, folder: str, log: Path) -> subprocess.Popen[bytes]:
+        """Start a Windows program in a folder, given as a path inside the Debian (``/desk/...`` is drive D).
+
+        What it prints goes to ``log``, not into a pipe: a process that it leaves behind would hold the pipe open.
+        """
+        settings = [f"{name}={value}" for name, value in self._environ.items()]
         enter = ["sh", "-c", 'cd "$1" && shift && exec "$WINELOADER" "$@"', "sh", folder]
         line = ["chroot", str(self._layout.root), "env", "-i", *settings, *enter, *argv]
-        return subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        with log.open("wb") as out, log.with_suffix(".err").open("wb") as err:
+            process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        self._ours.add(process.pid)
+        return process
 
-    def run(self, argv: list[str], *, folder: str, deadline_s: float, environ: dict[str, str] | None = None) -> Done:
-        """Run a Windows program to its end. At the deadline all Windows programs are ended, and BenchFailure raised."""
-        process = self.start(argv, folder=folder, environ=environ, out=subprocess.PIPE, err=subprocess.PIPE)
-        try:
-            out, err = process.communicate(timeout=deadline_s)
-        except subprocess.TimeoutExpired:
+    def run(self, argv: list[str], *, folder: str, deadline_s: float, show: bool = False) -> Done:
+        """Run a Windows program to its end; with ``show``, pass on its lines as they come.
+
+        At the deadline all Windows programs are ended, and BenchFailure is raised.
+        """
+        log = self._layout.logs / "last_program.out"
+        process = self.start(argv, folder=folder, log=log)
+        give_up = time.monotonic() + deadline_s
+        files = (log, log.with_suffix(".err"))
+        shown = [0, 0]
+        while (code := process.poll()) is None and time.monotonic() < give_up:
+            self._reap()
+            time.sleep(0.1)
+            shown = [_show(file, size) for file, size in zip(files, shown, strict=True)] if show else shown
+        if code is None:
             self.end_all()
-            out, err = process.communicate()
-            last = "\n".join((out + err).decode("utf-8", "replace").splitlines()[-15:])
-            raise BenchFailure(f"not done after {deadline_s:g} s: {' '.join(argv)}\n{last}") from None
-        return Done(code=process.returncode, out=_text(out), err=_text(err))
+            last = "\n".join("".join(map(_text, files)).splitlines()[-15:])
+            raise BenchFailure(f"not done after {deadline_s:g} s: {' '.join(argv)}\n{last}")
+        for file, size in zip(files, shown, strict=True):
+            _show(file, size, whole=True) if show else None
+        return Done(code=code, out=_text(files[0]), err=_text(files[1]))
 
-    def run_to_screen(self, argv: list[str], *, folder: str, deadline_s: float) -> str:
-        """Run a Windows program, pass on each line as it comes, and return all of them. Raises BenchFailure."""
-        process = self.start(argv, folder=folder, out=subprocess.PIPE, err=subprocess.STDOUT)
-        timer, due = _end_later(deadline_s, self.end_all)
-        lines: list[str] = []
-        assert process.stdout is not None
-        for line in process.stdout:
-            lines.append(_text(line))
-            print("   ", lines[-1], end="", flush=True)
-        code = process.wait()
-        timer.cancel()
-        if due.is_set():
-            raise BenchFailure(f"not done after {deadline_s:g} s: {' '.join(argv)}")
-        if code != 0:
-            raise BenchFailure(f"exit code {code}: {' '.join(argv)}")
-        return "".join(lines)
+    def _reap(self) -> None:
+        """Let go of ended processes whose parents have ended: the first process of a namespace inherits them."""
+        while os.getpid() == 1 and (found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
+            if found.si_pid in self._ours:
+                return  # its Popen asks for it
+            os.waitpid(found.si_pid, 0)
 
     def programs(self) -> list[str]:
         """Return the command lines of the Windows programs that run now, without Wine's own servants."""
@@ -168,19 +172,17 @@ def _mount(*words: str | Path) -> None:
         raise BenchFailure(f"mount {words[-1]}: {done.stderr.decode(errors='replace').strip()}")
 
 
-def _end_later(seconds: float, end: Callable[[], None]) -> tuple[threading.Timer, threading.Event]:
-    """Call ``end`` after a while, unless the timer is cancelled; the event tells that it was called."""
-    due = threading.Event()
-
-    def act() -> None:
-        due.set()
-        end()
-
-    timer = threading.Timer(seconds, act)
-    timer.daemon = True
-    timer.start()
-    return timer, due
+def _show(file: Path, size: int, *, whole: bool = False) -> int:
+    """Print what came after the first ``size`` bytes, up to the last whole line; return how far that was."""
+    with file.open("rb") as stream:
+        stream.seek(size)
+        data = stream.read()
+    if not whole:
+        data = data[: data.rfind(b"\n") + 1]
+    for line in data.decode("utf-8", "replace").splitlines():
+        print("   ", line, flush=True)
+    return size + len(data)
 
 
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "replace").replace("\r\n", "\n")
+def _text(file: Path) -> str:
+    return file.read_bytes().decode("utf-8", "replace").replace("\r\n", "\n")
