@@ -32,13 +32,12 @@ from llm_loop.runs.local import LocalEngine
 from llm_loop.stages.learn import Memory
 from llm_loop.stages.record import SHUTDOWN
 from llm_loop.system import files, processes
-from llm_loop.system.clock import Clock, utc_text
+from llm_loop.system.clock import Clock, Every, utc_text
 from llm_loop.system.processes import Keepers
 
 TICK_S = 0.1
 HEARTBEAT_S = 2.0
-_CONFIG_LOOK_S = 1.0
-_DISK_LOOK_S = 1.0
+_LOOK_S = 1.0
 _PATIENCE_BEYOND_GRACE_S = 5.0
 
 
@@ -85,7 +84,8 @@ class Daemon:
         self._farewell_by_s = 0.0
         self._started_s = clock.monotonic()
         self._started_utc = utc_text(clock.utc_now())
-        self._next_heartbeat_s = self._next_config_look_s = self._next_disk_look_s = self._started_s
+        self._config_look, self._disk_look, self._home_look = Every(_LOOK_S), Every(_LOOK_S), Every(_LOOK_S)
+        self._heartbeat_due = Every(HEARTBEAT_S)
         self._config_seen = files.signature(config_path)
         self._rows_at_start = self._rows_judged = 0
         self._first_cycle = self._context.ledger.state.cycle
@@ -140,8 +140,7 @@ class Daemon:
         self._guarded(self._reap, now_s)
         self._account(now_s)
         over = self._parted or (self._farewell is not None and now_s >= self._farewell_by_s)
-        if now_s >= self._next_heartbeat_s or over:
-            self._next_heartbeat_s = now_s + HEARTBEAT_S
+        if self._heartbeat_due.due(now_s) or over:
             self._guarded(self._beat, now_s)
         return over
 
@@ -205,9 +204,8 @@ class Daemon:
     # ------------------------------------------------------------ what a tick looks at
 
     def _look_at_config(self, now_s: float) -> None:
-        if now_s < self._next_config_look_s:
+        if not self._config_look.due(now_s):
             return
-        self._next_config_look_s = now_s + _CONFIG_LOOK_S
         signature = files.signature(self._config_path)
         if signature == self._config_seen:
             return
@@ -225,7 +223,9 @@ class Daemon:
 
     def _look_at_home(self, now_s: float) -> None:
         """End when ``.llm_loop`` was removed or replaced: another daemon may hold the new one."""
-        if self._farewell is None and self._home is not None and _identity(self._paths.instance_lock) != self._home:
+        if self._farewell is not None or self._home is None or not self._home_look.due(now_s):
+            return
+        if _identity(self._paths.instance_lock) != self._home:
             self.farewell(Ending.POLITE, f"{self._paths.loop} was removed or replaced while the loop ran")
 
     def _look_at_requests(self, now_s: float) -> None:
@@ -259,9 +259,8 @@ class Daemon:
         del self._flags_taken[flag]
 
     def _hold_when_disk_is_short(self, now_s: float) -> None:
-        if now_s < self._next_disk_look_s:
+        if not self._disk_look.due(now_s):
             return
-        self._next_disk_look_s = now_s + _DISK_LOOK_S
         free_mb = files.free_bytes(self._paths.loop) // 1_000_000
         wanted = self._context.config.min_free_disk_mb
         holds = self._context.holds

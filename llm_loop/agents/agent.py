@@ -22,6 +22,7 @@ from llm_loop.contract.observation import Observation
 from llm_loop.contract.outside_file import open_outside, read_outside
 from llm_loop.errors import ContractError
 from llm_loop.system import files, processes
+from llm_loop.system.clock import Every
 from llm_loop.system.processes import EndCause, Ending, HeldCommand, Keepers
 
 BUILTIN = "builtin"
@@ -33,6 +34,7 @@ MAX_KEY_CHARACTERS = 200
 MAX_OUTPUT_BYTES = 50_000_000
 STDOUT, STDERR, STOP_FILE = "stdout.txt", "stderr.txt", "STOP"
 KEPT_CALLS = 40
+_SIZE_LOOK_S = 0.5
 _NUMBERED = re.compile(r"-[0-9]{1,9}$")
 _GRACE_S = 1.0
 
@@ -52,6 +54,7 @@ class Calls:
     def __init__(self, keepers: Keepers, workspace: Path) -> None:
         self._keepers = keepers
         self._workspace = workspace
+        self._size_look = Every(_SIZE_LOOK_S)
 
     def prepare(self, agent: Agent, folder: Path, observation: Observation) -> None:
         """Write observation and spec; nothing is started. Raises CommandError, FileWriteError."""
@@ -99,7 +102,7 @@ class Calls:
         One that prints without end is asked to stop: its answer is refused as it is. Raises FileWriteError.
         """
         ending = self._keepers.poll(folder, now_s)
-        if ending is None and any(_size(folder / name) > MAX_OUTPUT_BYTES for name in (STDOUT, STDERR)):
+        if ending is None and self._size_look.due(now_s) and _prints_without_end(folder):
             self.request_stop(folder)
         return ending
 
@@ -164,6 +167,10 @@ def _tail(path: Path) -> str:
             return stream.read(2000).decode("utf-8", "replace")
     except OSError:
         return ""
+
+
+def _prints_without_end(folder: Path) -> bool:
+    return any(_size(folder / name) > MAX_OUTPUT_BYTES for name in (STDOUT, STDERR))
 
 
 def _size(path: Path) -> int:

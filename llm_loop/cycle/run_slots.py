@@ -117,6 +117,8 @@ class RunSlots:
         if ending is not None:
             self._conclude(run, ending)
             return True
+        if not watch.look_due.due(now_s):
+            return False
         pattern = watch.look(now_s)
         if pattern is not None:
             self.request_stop(run, f"pattern:{pattern}")

@@ -12,8 +12,10 @@ from typing import Any
 
 from llm_loop.runs.progress import LogReader, Row, RowReader, finite, rows_of_metrics_json
 from llm_loop.system import files
+from llm_loop.system.clock import Every
 
-BYTES_A_LOOK = 262_144
+LOOK_S = 0.3
+BYTES_A_LOOK = 524_288
 ROW_BYTES_A_LOOK = 16_384
 CURVE_POINTS = 120
 _FOREIGN_LOOK_S = 2.0
@@ -72,6 +74,7 @@ class RunWatch:
         metrics_json: Path | None,
         now_s: float,
     ) -> None:
+        self.look_due = Every(LOOK_S)
         self.progress = Progress(started_s=now_s, last_output_s=now_s)
         self._logs = [LogReader(stdout), LogReader(stderr)]
         self._printed = RowReader()

@@ -36,6 +36,21 @@ class SystemClock:
         time.sleep(seconds)
 
 
+class Every:
+    """Tell when something is due that shall happen at most once in ``seconds``; due at first."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._next_s: float | None = None
+
+    def due(self, now_s: float) -> bool:
+        """Tell whether it is due at ``now_s`` (monotonic seconds), and take note that it happens."""
+        if self._next_s is not None and now_s < self._next_s:
+            return False
+        self._next_s = now_s + self._seconds
+        return True
+
+
 def utc_text(moment: datetime) -> str:
     """Write a moment as ISO 8601 with Z, to the second: ``2026-11-21T22:04:05Z``."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -75,7 +75,7 @@ def test_a_call_that_prints_without_end_is_asked_to_stop(tmp_path: Path, monkeyp
     (tmp_path / "stdout.txt").write_bytes(b"x" * 100)
     assert calls.poll(tmp_path, 0.0) is None and not (tmp_path / "STOP").exists()
     monkeypatch.setattr(agents, "MAX_OUTPUT_BYTES", 99)
-    assert calls.poll(tmp_path, 0.0) is None and (tmp_path / "STOP").exists()
+    assert calls.poll(tmp_path, 1.0) is None and (tmp_path / "STOP").exists()
 
 
 def test_old_calls_are_forgotten_whatever_lies_beside_them(tmp_path: Path) -> None:

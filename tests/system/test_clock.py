@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from llm_loop.system.clock import SystemClock, parse_utc, utc_stamp, utc_text
+from llm_loop.system.clock import Every, SystemClock, parse_utc, utc_stamp, utc_text
 
 MOMENT = datetime(2026, 11, 21, 23, 4, 5, 987654, tzinfo=timezone(timedelta(hours=1)))
 
@@ -39,3 +39,8 @@ def test_the_machines_clock_is_aware_and_its_durations_rise() -> None:
     before = clock.monotonic()
     clock.sleep(0.01)
     assert clock.monotonic() - before >= 0.009
+
+
+def test_every_is_due_at_first_and_then_once_in_its_time() -> None:
+    every = Every(1.0)
+    assert [every.due(now_s) for now_s in (5.0, 5.5, 5.99, 6.0, 6.1, 9.0)] == [True, False, False, True, False, True]
