@@ -67,7 +67,7 @@ def test_a_persons_text_stays_and_is_reported(tmp_path: Path) -> None:
 def test_an_edit_seen_by_a_look_is_not_told_twice(tmp_path: Path) -> None:
     story = opened(tmp_path)
     add(story, "a")
-    (tmp_path / "story.md").write_text("mine\n", encoding="utf-8")
+    (tmp_path / "story.md").write_text("mine\n", encoding="utf-8", newline="\n")
     assert story.hand_edit() is not None
     story.accept()
     assert story.append("b", "- key=b\n").human_edit is None

@@ -89,7 +89,7 @@ def test_a_persons_edit_is_reported_once_kept_and_merged(pad: MarkdownFile, tmp_
 def test_an_edit_between_look_and_write_comes_with_the_write(pad: MarkdownFile) -> None:
     add(pad, "a")
     pad.hand_edit()
-    pad.path.write_text("mine\n", encoding="utf-8")
+    pad.path.write_text("mine\n", encoding="utf-8", newline="\n")
     edit = add(pad, "b")
     assert edit is not None and edit.text == "mine\n"  # type: ignore[attr-defined]
     assert pad.read() == "mine\nb\n"
@@ -100,7 +100,7 @@ def test_an_edit_that_was_not_accepted_is_told_again_after_a_restart(
     pad: MarkdownFile, tmp_path: Path, clock: MovedClock
 ) -> None:
     add(pad, "a")
-    pad.path.write_text("mine\n", encoding="utf-8")
+    pad.path.write_text("mine\n", encoding="utf-8", newline="\n")
     assert pad.hand_edit() is not None
     again = reopened(tmp_path, clock)
     assert again.hand_edit() is not None
@@ -111,9 +111,9 @@ def test_an_edit_that_was_not_accepted_is_told_again_after_a_restart(
 
 def test_accept_takes_nothing_that_was_not_returned(pad: MarkdownFile) -> None:
     add(pad, "a")
-    pad.path.write_text("mine\n", encoding="utf-8")
+    pad.path.write_text("mine\n", encoding="utf-8", newline="\n")
     pad.hand_edit()
-    pad.path.write_text("mine, and later\n", encoding="utf-8")
+    pad.path.write_text("mine, and later\n", encoding="utf-8", newline="\n")
     pad.accept()
     edit = pad.hand_edit()
     assert edit is not None and edit.text == "mine, and later\n"
@@ -125,7 +125,7 @@ def test_a_save_during_the_write_is_merged(pad: MarkdownFile) -> None:
 
     def change(text: str) -> str:
         for saved in saves:
-            pad.path.write_text(saved, encoding="utf-8")
+            pad.path.write_text(saved, encoding="utf-8", newline="\n")
         return text + "b\n"
 
     edit = pad.rewrite(change).human_edit
@@ -168,7 +168,7 @@ def test_bytes_that_are_no_utf8_are_set_aside_and_named(pad: MarkdownFile, tmp_p
 
 def test_a_file_from_before_is_a_persons(tmp_path: Path, clock: MovedClock) -> None:
     (tmp_path / "artifacts").mkdir()
-    (tmp_path / "artifacts" / "pad.md").write_text("from an older night\n", encoding="utf-8")
+    (tmp_path / "artifacts" / "pad.md").write_text("from an older night\n", encoding="utf-8", newline="\n")
     edit = reopened(tmp_path, clock).hand_edit()
     assert edit is not None and edit.text == "from an older night\n"
 
@@ -208,7 +208,7 @@ def test_a_crash_around_the_replacement_makes_no_hand_edit(
 
 def test_a_write_that_fails_still_owes_the_edit(pad: MarkdownFile, monkeypatch: pytest.MonkeyPatch) -> None:
     add(pad, "a")
-    pad.path.write_text("mine\n", encoding="utf-8")
+    pad.path.write_text("mine\n", encoding="utf-8", newline="\n")
     original = files.replace_text
 
     def full(path: Path, text: str, *, durable: bool = True) -> None:
@@ -246,15 +246,15 @@ def test_a_read_only_folder_is_a_file_write_error(pad: MarkdownFile) -> None:
 def test_kept_versions_go_after_a_day_and_beyond_their_number(pad: MarkdownFile, clock: MovedClock) -> None:
     for number in range(kept_versions.KEPT_VERSIONS + 5):
         pad.path.parent.mkdir(exist_ok=True)
-        pad.path.write_text(f"mine {number}\n", encoding="utf-8")
+        pad.path.write_text(f"mine {number}\n", encoding="utf-8", newline="\n")
         add(pad, "x")
         clock.sleep(60)
     assert len(kept(pad)) == kept_versions.KEPT_VERSIONS
     assert kept(pad)[-1] == "mine 24\n"
     foreign = pad.path.parent.parent / "kept" / "pad-mine.md"
-    foreign.write_text("a person's own", encoding="utf-8")
+    foreign.write_text("a person's own", encoding="utf-8", newline="\n")
     clock.sleep(90_000)
-    pad.path.write_text("the next day\n", encoding="utf-8")
+    pad.path.write_text("the next day\n", encoding="utf-8", newline="\n")
     add(pad, "x")
     assert sorted(kept(pad)) == ["a person's own", "the next day\n"]
 
@@ -269,6 +269,6 @@ def test_nobody_waits_at_a_pipe(pad: MarkdownFile) -> None:
 
 
 def test_a_record_that_cannot_be_read_makes_the_file_a_persons(tmp_path: Path, clock: MovedClock) -> None:
-    (tmp_path / "kept").write_text("in the way", encoding="utf-8")
+    (tmp_path / "kept").write_text("in the way", encoding="utf-8", newline="\n")
     with pytest.raises(FileWriteError):
         add(reopened(tmp_path, clock), "a")

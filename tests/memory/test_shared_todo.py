@@ -110,7 +110,7 @@ def test_caps_tighten(author: Author, open_count: int, resolved: int, allowed: i
 
 def test_the_whole_file_is_counted(todo: SharedTodo) -> None:
     todo.path.parent.mkdir(parents=True)
-    todo.path.write_text(backlog(48), encoding="utf-8")
+    todo.path.write_text(backlog(48), encoding="utf-8", newline="\n")
     outcome = todo.add(worker(ROTATION))
     assert outcome.added == () and outcome.refused[0].reason == "48 are open: 0 new a cycle"
     assert todo.add(worker(ROTATION, COSINE, resolved_now=1)).added == ("C0002-W01",)
@@ -153,7 +153,7 @@ PERSON = """my own words
 
 def test_a_persons_lines_are_numbered_and_nothing_else(todo: SharedTodo) -> None:
     todo.path.parent.mkdir(parents=True)
-    todo.path.write_text(PERSON, encoding="utf-8")
+    todo.path.write_text(PERSON, encoding="utf-8", newline="\n")
     expected = (
         PERSON.replace("- try a", "- [ ] [P01] try a")
         .replace("[ ] [URGENT]", "[ ] [P02] [URGENT]")

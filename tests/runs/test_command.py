@@ -294,4 +294,6 @@ def test_the_shell_is_the_one_that_is_there(
 ) -> None:
     monkeypatch.setattr(commands.shutil, "which", lambda name: name if name in there else None)
     monkeypatch.setattr(commands.sys, "platform", platform)
+    choose_shell.cache_clear()
     assert choose_shell(asked) == chosen
+    choose_shell.cache_clear()

@@ -52,7 +52,11 @@ def nvidia_smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
         fake = FAKES / "fake_nvidia_smi.py"
         if sys.platform == "win32":
             program = folder / "nvidia-smi.cmd"
-            program.write_text(f'@"{sys.executable}" "{fake}" %*\n', encoding="utf-8", newline="\r\n")
+            # by variables: cmd reads the file itself in the console's code page
+            monkeypatch.setenv("FAKE_NVIDIA_PYTHON", sys.executable)
+            monkeypatch.setenv("FAKE_NVIDIA_SCRIPT", str(fake))
+            text = '@"%FAKE_NVIDIA_PYTHON%" "%FAKE_NVIDIA_SCRIPT%" %*\n'
+            program.write_text(text, encoding="utf-8", newline="\r\n")
         else:
             program = folder / "nvidia-smi"
             program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{fake}" "$@"\n', encoding="utf-8")

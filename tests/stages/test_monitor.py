@@ -29,7 +29,7 @@ def watch(folder: Path, *, metrics_json: Path | None = None, patterns: tuple[str
 @pytest.mark.parametrize("epochs", ["1e308", "1e400", "NaN", "2", str(10**300)])
 def test_the_heartbeat_can_say_whatever_a_run_claims(tmp_path: Path, epochs: str) -> None:
     row = f'{{"epoch": 1, "epochs": {epochs}, "val_log_loss": 0.5}}\n'
-    (tmp_path / "metrics.jsonl").write_text(row, encoding="utf-8")
+    (tmp_path / "metrics.jsonl").write_text(row, encoding="utf-8", newline="\n")
     seen = watch(tmp_path)
     seen.look(1.0)
     assert json.loads(json_text(seen.progress.to_json(1000.0)))["value"] == 0.5
@@ -37,7 +37,7 @@ def test_the_heartbeat_can_say_whatever_a_run_claims(tmp_path: Path, epochs: str
 
 def test_of_a_flood_of_rows_the_last_ones_are_read(tmp_path: Path) -> None:
     rows = "".join(f"{{'epoch': {n}, 'val_log_loss': nan}}\n" for n in range(1, 7000))
-    (tmp_path / "out.log").write_text(rows, encoding="utf-8")
+    (tmp_path / "out.log").write_text(rows, encoding="utf-8", newline="\n")
     seen = watch(tmp_path, patterns=("'epoch': 3001,",))
     found = seen.look(1.0)
     assert (seen.progress.epoch, found) == (6999, "'epoch': 3001,")
@@ -50,7 +50,7 @@ def test_a_big_metrics_file_is_read_seldom(tmp_path: Path) -> None:
 
     def written(epoch: int, padding: int) -> None:
         row = {"epoch": epoch, "val_log_loss": 0.1, "padding": "x" * padding}
-        path.write_text(json.dumps({"history": [{}] * (epoch - 1) + [row]}), encoding="utf-8")
+        path.write_text(json.dumps({"history": [{}] * (epoch - 1) + [row]}), encoding="utf-8", newline="\n")
 
     written(1, 2_000_000)
     seen.look(0.0)

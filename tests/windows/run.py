@@ -62,16 +62,22 @@ def _on_the_bench(layout: Layout, flags: argparse.Namespace) -> Counter[str]:
     desk = lay_out(layout, CHECKOUT, fresh=flags.fresh)
     counts: Counter[str] = Counter()
     with Session(layout) as windows:
-        if flags.pytest is not None:
-            return run_tests(windows, flags.pytest)
-        job = MainJob(windows, desk, _say)
-        job.set_up()
-        if not flags.only_suite:
-            job.run()
-        counts["passed"] += job.passed
-        if not flags.only_main_job:
-            counts += run_suite(windows, whole=flags.whole)
-    return counts
+        try:
+            if flags.pytest is not None:
+                return run_tests(windows, flags.pytest)
+            counts["passed"] += _main_job(windows, desk, only_set_up=flags.only_suite)
+            return counts if flags.only_main_job else counts + run_suite(windows, whole=flags.whole)
+        finally:
+            for program in windows.programs():
+                _say(f"left behind, and ended now: {program}")
+
+
+def _main_job(windows: Session, desk: Path, *, only_set_up: bool) -> int:
+    job = MainJob(windows, desk, _say)
+    job.set_up()
+    if not only_set_up:
+        job.run()
+    return job.passed
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -74,6 +74,8 @@ class Places:
             text = home.replace("\\", "/") + text[1:]
         elif text.startswith("~"):
             text = "/home/" + text[1:]
+        if os.name == "nt" and text.startswith("/dev/"):
+            return text  # a device of the shell's own world, not a folder of the drive
         if os.name != "nt" and _DRIVE.match(text):
             text = "/" + text  # a Windows path on another system: absolute, and nowhere of ours
         return self._followed(os.path.normpath(os.path.join(folder, text)), os.path.join(folder, text))

