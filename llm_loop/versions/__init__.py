@@ -1,0 +1,1 @@
+"""Code versions of the training repository, checkouts of them, and the one door for edits."""
