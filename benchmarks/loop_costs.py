@@ -88,9 +88,7 @@ def gaps(root: Path, environ: dict[str, str], runs: int) -> dict[str, float]:
     with LoopProcess(root, environ, "--cycles", str(runs)) as loop:
         loop.finish(600)
     endings = loop.events("attempt_ended")
-    found = [
-        later["started_monotonic_s"] - earlier["ended_monotonic_s"] for earlier, later in pairwise(endings)
-    ]
+    found = [later["started_monotonic_s"] - earlier["ended_monotonic_s"] for earlier, later in pairwise(endings)]
     state = json.loads(loop.paths.state.read_text(encoding="utf-8"))["loop"]["slot_use"]
     return {
         "runs": len(endings),

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from llm_loop import __version__
 from llm_loop.errors import LoopError
-from llm_loop.verbs import config, login, pause, start, status, stop, watch
+from llm_loop.verbs import config, doctor, export, login, mcp, pause, show, start, status, stop, watch
 
-_VERBS = (start, stop, status, watch, pause, config, login)
+_VERBS = (start, stop, status, watch, show, export, pause, config, login, doctor, mcp)
 
 
 def build_parser() -> argparse.ArgumentParser:

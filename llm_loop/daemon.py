@@ -21,9 +21,11 @@ from llm_loop import __version__
 from llm_loop.agents.agent import Calls
 from llm_loop.agents.codex_login import is_logged_in
 from llm_loop.config import Config, load_config
+from llm_loop.contract.observation import Role
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.contract.run import RunState
 from llm_loop.cycle import Context, Cycle
+from llm_loop.cycle.checkout_releases import CheckoutReleases
 from llm_loop.cycle.ledger import Ledger
 from llm_loop.errors import ConfigError, FileWriteError, LoopError
 from llm_loop.limits import Limits, convergence_reason, target_of
@@ -33,6 +35,7 @@ from llm_loop.stages.learn import Memory
 from llm_loop.stages.record import SHUTDOWN
 from llm_loop.system import files, processes
 from llm_loop.system.clock import Clock, Every, utc_text
+from llm_loop.system.jobs import Jobs
 from llm_loop.system.processes import Keepers
 
 TICK_S = 0.1
@@ -73,10 +76,11 @@ class Daemon:
             paths=paths,
             config=config,
             clock=clock,
-            ledger=Ledger(paths, clock, memory.remember, memory.learn),
+            ledger=Ledger(paths, clock, memory.remember, memory.learn, CheckoutReleases(paths.checkouts).follow),
             memory=memory,
             engine=LocalEngine(keepers),
             calls=Calls(keepers, paths.root),
+            jobs=Jobs(keepers, paths.jobs),
             environment=environ,
         )
         self._cycle = Cycle(self._context, after_an_ending=self._look_at_limits)
@@ -89,7 +93,6 @@ class Daemon:
         self._config_seen = files.signature(config_path)
         self._rows_at_start = self._rows_judged = 0
         self._first_cycle = self._context.ledger.state.cycle
-        self._awake = False
         self.ticks, self.tick_s, self.slowest_tick_s = 0, 0.0, 0.0
         self._errors: dict[str, str] = {}
         self._parted = self._stopped = False
@@ -125,6 +128,7 @@ class Daemon:
         ledger.record("daemon_started", pid=os.getpid(), version=__version__, python=platform.python_version())
         for notice in (*self._context.config.notices, *missing_missions(self._context.config)):
             ledger.record("notice", text=notice)
+        self._context.jobs.forget_old()
         self._cycle.recover()
 
     def _tick(self) -> bool:
@@ -133,7 +137,7 @@ class Daemon:
         for act in (self._look_at_config, self._look_at_home, self._look_at_requests):
             self._guarded(act, now_s)
         if self._farewell is None:
-            for act in (self._hold_when_disk_is_short, self._look_at_limits, self._cycle.tick, self._stay_awake):
+            for act in (self._hold_when_disk_is_short, self._look_at_limits, self._cycle.tick):
                 self._guarded(act, now_s)
         else:
             self._guarded(self._part, now_s)
@@ -186,7 +190,8 @@ class Daemon:
             slots.drop_staged("dropped: the loop was stopped")
         slots.watch(now_s)
         planned = self._cycle.cancel_planning("the loop was stopped") if polite else True
-        self._parted = planned and not context.ledger.state.in_state(RunState.RUNNING)
+        running = context.ledger.state.in_state(RunState.RUNNING)
+        self._parted = planned and not running and not slots.looks_at_code()
         context.ledger.save()
 
     def _end(self) -> str:
@@ -197,8 +202,8 @@ class Daemon:
             )
             self._context.ledger.save()
         self._stopped = True
+        self._context.jobs.end_all()
         self._guarded(self._beat, self._clock.monotonic())
-        processes.keep_awake(False)
         return self._farewell.reason
 
     # ------------------------------------------------------------ what a tick looks at
@@ -289,12 +294,6 @@ class Daemon:
         without_gain = self._context.memory.runs_without_gain(self._context.config.convergence_threshold)
         return convergence_reason(len(rows) - self._rows_at_start, without_gain, self._context.config)
 
-    def _stay_awake(self, now_s: float) -> None:
-        wanted = bool(self._context.ledger.state.in_state(RunState.RUNNING))
-        if wanted != self._awake:
-            processes.keep_awake(wanted)
-            self._awake = wanted
-
     # ------------------------------------------------------------ what people see
 
     def _complain(self, part: str, text: str, trace: str | None = None) -> None:
@@ -336,6 +335,8 @@ class Daemon:
             "best": context.memory.best(),
             "codex_login": is_logged_in(self._paths.codex_home),
             "worker": context.worker_name(),
+            "agents": {role.value: context.first_agent(role) for role in Role if context.is_asked(role)},
+            "sandbox": None if context.codex.sandbox is None else context.codex.sandbox.to_json(),
             "error": next(iter(self._errors.values()), None),
             "ticks": self.ticks,
             "tick_seconds": round(self.tick_s, 4),

@@ -12,10 +12,14 @@ from tests.conftest import FAKES
 
 
 @contextmanager
-def held_open(*paths: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Hold files open for a block; ``stdin.close()`` of what is yielded lets go earlier."""
+def held_open(*paths: Path, alone: bool = False) -> Iterator[subprocess.Popen[bytes]]:
+    """Hold files open for a block; ``stdin.close()`` of what is yielded lets go earlier.
+
+    ``alone``: on Windows nobody else can even read them.
+    """
     python = getattr(sys, "_base_executable", None) or sys.executable
-    argv = [python, "-I", "-S", "-X", "utf8", str(FAKES / "file_holder.py"), *map(str, paths)]
+    argv = [python, "-I", "-S", "-X", "utf8", str(FAKES / "file_holder.py")]
+    argv += ["--alone"] * alone + [str(path) for path in paths]
     process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin is not None and process.stdout is not None
     try:

@@ -399,9 +399,9 @@ def test_repair_maps_are_merged_over_the_built_in_ones(desk: Desk) -> None:
 
 
 def test_a_known_key_that_is_not_built_yet_is_a_notice_when_it_is_set(desk: Desk) -> None:
-    values = {"model": "m", "reasoning_effort": "high", "auto_repair_model_fallback_map": {}, "max_parallel_runs": 2}
-    assert desk.load(values).notices == ("key 'model' is known but this version does not act on it yet",)
-    assert desk.load(values, LLM_LOOP_MODEL="null").notices == ()
+    values = {"auto_repair_enabled": False, "auto_repair_python_exe": None, "model": "m", "max_parallel_runs": 2}
+    assert desk.load(values).notices == ("key 'auto_repair_enabled' is known but this version does not act on it yet",)
+    assert desk.load(values, LLM_LOOP_AUTO_REPAIR_ENABLED="true").notices == ()
 
 
 def test_explain_shows_every_key_in_json(desk: Desk) -> None:
@@ -413,5 +413,5 @@ def test_explain_shows_every_key_in_json(desk: Desk) -> None:
     assert rows["interaction_mode"].value_json == '"builder_health_helper"'
     assert rows["auto_repair_module_clone_map"].value == {"a": {"repo": "u", "ref": "", "subdir": "", "editable": True}}
     assert (rows["devices"].source, rows["run_id"].source) == (f"file {desk.path}", "default")
-    assert (rows["plan_ahead"].built, rows["model"].built) == (True, False)
+    assert (rows["model"].built, rows["auto_repair_enabled"].built) == (True, False)
     assert all(json.loads(row.value_json) == row.value and row.description for row in rows.values())

@@ -1,6 +1,7 @@
 """What a worker and a mentor are: a child process with an observation, a deadline and one JSON answer.
 
-Two kinds exist in this version. ``builtin`` is the planner that needs no account. ``command`` is any
+Three kinds exist. ``builtin`` is the planner that needs no account. ``codex`` is the Codex CLI, called by a
+child of ours (``stages/decide.py``) that leaves its answer and a report on the call. ``command`` is any
 program named by ``worker_command`` or ``mentor_command``: it reads the observation as JSON on standard
 input and prints its answer, one JSON object, on standard output. Nothing downstream knows who decided.
 """
@@ -18,34 +19,53 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llm_loop.agents.answers import find_json, shape_violation
+from llm_loop.contract.call_report import CallFailure, CallReport, FailureCause
 from llm_loop.contract.observation import Observation
 from llm_loop.contract.outside_file import open_outside, read_outside
 from llm_loop.errors import ContractError
 from llm_loop.system import files, processes
 from llm_loop.system.clock import Every
+from llm_loop.system.jobs import own_environment
 from llm_loop.system.processes import EndCause, Ending, HeldCommand, Keepers
 
 BUILTIN = "builtin"
+CODEX = "codex"
 COMMAND = "command"
 MAX_ANSWER_BYTES = 2_000_000
-MAX_ANSWER_VALUES = 2_000
-MAX_ANSWER_DEPTH = 20
-MAX_KEY_CHARACTERS = 200
 MAX_OUTPUT_BYTES = 50_000_000
 STDOUT, STDERR, STOP_FILE = "stdout.txt", "stderr.txt", "STOP"
+EMPTY = "empty"
+"""The working folder, in a call's own, of an agent that has no checkout."""
 KEPT_CALLS = 40
 _SIZE_LOOK_S = 0.5
 _NUMBERED = re.compile(r"-[0-9]{1,9}$")
 _GRACE_S = 1.0
+_CHILDREN = {BUILTIN: "llm_loop.agents.builtin", CODEX: "llm_loop.stages.decide"}
+_CAUSES = {EndCause.DEADLINE: FailureCause.TIMEOUT, EndCause.STOPPED: FailureCause.STOPPED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agent:
-    """Hold how one agent is asked: its name, its command line (None: built in), its deadline in seconds."""
+    """Hold how one agent is asked.
+
+    ``command`` is the command line of a ``command`` agent, ``request`` what the child of a ``codex`` call is told
+    (the form of ``request.json``, see ``stages/decide.py``); ``deadline_s`` ends the call in any case.
+    """
 
     name: str
-    command: str | None
     deadline_s: float
+    command: str | None = None
+    request: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallOutcome:
+    """Hold what a call came to: the JSON value answered, or ``why`` there is none; a Codex call has a report."""
+
+    answer: Any = None
+    why: tuple[str, ...] = ()
+    report: CallReport | None = None
 
 
 class Calls:
@@ -60,14 +80,11 @@ class Calls:
         """Write observation and spec; nothing is started. Raises CommandError, FileWriteError."""
         question = folder / "observation.json"
         files.replace_json(question, observation.to_json(), durable=False)
-        if agent.command is None:
-            argv: tuple[str, ...] = (sys.executable, "-X", "utf8", "-m", "llm_loop.agents.builtin", str(folder))
-        else:
-            first, *rest = _words(agent.command)
-            argv = (processes.resolve_program(first, os.environ.get("PATH", os.defpath), self._workspace), *rest)
+        if agent.request is not None:
+            files.replace_json(folder / "request.json", dict(agent.request), durable=False)
         held = HeldCommand(
             tag=folder.name,
-            argv=argv,
+            argv=self._argv(agent, folder),
             cwd=self._workspace,
             stdin=question,
             stdout=folder / STDOUT,
@@ -77,6 +94,13 @@ class Calls:
             deadline_s=agent.deadline_s,
         )
         self._keepers.prepare(folder, held)
+
+    def _argv(self, agent: Agent, folder: Path) -> tuple[str, ...]:
+        if agent.command is not None:
+            first, *rest = _words(agent.command)
+            return (processes.resolve_program(first, os.environ.get("PATH", os.defpath), self._workspace), *rest)
+        module = _CHILDREN[agent.name]
+        return (sys.executable, "-X", "utf8", "-m", module, str(folder))
 
     def forget_old(self, calls: Path) -> None:
         """Remove the folders of all but the last 40 calls; what matters of them is in the journal.
@@ -89,12 +113,13 @@ class Calls:
             for file in folder.iterdir():
                 if file.is_file() and not file.is_symlink():
                     files.remove(file)
-            with suppress(OSError):
-                folder.rmdir()
+            for place in (folder / EMPTY, folder):
+                with suppress(OSError):
+                    place.rmdir()
 
     def start(self, folder: Path, tag: str) -> None:
         """Start a prepared call. Raises CommandError."""
-        self._keepers.start(folder, _call_environment(os.environ, tag))
+        self._keepers.start(folder, own_environment(os.environ, tag))
 
     def poll(self, folder: Path, now_s: float) -> Ending | None:
         """Return how the call ended, or None while it is in flight.
@@ -112,23 +137,64 @@ class Calls:
             files.replace_text(folder / STOP_FILE, "", durable=False)
 
 
+def read_outcome(agent_name: str, folder: Path, ending: Ending) -> CallOutcome:
+    """Return what a call of that kind of agent came to; whatever an agent leaves behind, this raises nothing."""
+    if agent_name != CODEX:
+        try:
+            return CallOutcome(answer=read_answer(folder, ending))
+        except ContractError as error:
+            return CallOutcome(why=tuple(error.violations))
+    report = _read_report(folder, ending)
+    if report.failure is not None:
+        why = f"{report.failure.cause.value}: {report.failure.message}"
+        return CallOutcome(why=(why,), report=report)
+    try:
+        answer = json.loads(read_outside(folder / "answer.json", MAX_ANSWER_BYTES).decode("utf-8-sig", "replace"))
+    except (OSError, ValueError, RecursionError) as error:
+        return CallOutcome(why=(f"the answer cannot be read: {error}",), report=report)
+    if (violation := shape_violation(answer)) is not None:
+        return CallOutcome(why=(violation,), report=report)
+    return CallOutcome(answer=answer, report=report)
+
+
+def _read_report(folder: Path, ending: Ending) -> CallReport:
+    """Return the report of a Codex call; one that left none has failed, and its ending says how."""
+    try:
+        value = json.loads(read_outside(folder / "report.json", MAX_ANSWER_BYTES).decode("utf-8"))
+        return CallReport.from_json(value)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        cause = _CAUSES.get(ending.cause, FailureCause.CRASHED)
+        return CallReport(failure=CallFailure(cause=cause, message=_how(folder, ending)))
+
+
+def _how(folder: Path, ending: Ending) -> str:
+    said = _tail(folder / STDERR).strip().splitlines()
+    how = f"exit code {ending.exit_code}" if ending.cause is EndCause.EXITED else ending.cause.value
+    return f"ended with {how}" + (f": {said[-1][:300]}" if said else "")
+
+
 def read_answer(folder: Path, ending: Ending) -> Any:
-    """Return the JSON value that an agent answered.
+    """Return the JSON object that an agent answered, bare, in a fence or amid prose.
 
     Raises ContractError that says why there is none: ended otherwise than with 0, too large, no JSON.
     """
     if ending.cause is not EndCause.EXITED or ending.exit_code != 0:
-        said = _tail(folder / STDERR).strip().splitlines()
-        how = f"exit code {ending.exit_code}" if ending.cause is EndCause.EXITED else ending.cause.value
-        raise ContractError("the agent's call", [f"ended with {how}" + (f": {said[-1][:300]}" if said else "")])
+        raise ContractError("the agent's call", [_how(folder, ending)])
     try:
-        answer = json.loads(_answer_bytes(folder).decode("utf-8-sig", "replace"))
+        text = _answer_bytes(folder).decode("utf-8-sig", "replace")
     except OSError as error:
         raise ContractError("the agent's answer", [f"it cannot be read: {error.strerror}"]) from error
-    except (ValueError, RecursionError) as error:
-        raise ContractError("the agent's answer", [f"not JSON: {error}"]) from error
-    _check_size(answer)
+    answer = find_json(text)
+    if answer is None:
+        raise ContractError("the agent's answer", [f"not JSON: {_beginning(text)}"])
+    if (violation := shape_violation(answer)) is not None:
+        raise ContractError("the agent's answer", [violation])
     return answer
+
+
+def _beginning(text: str) -> str:
+    line = " ".join(text[:400].split())
+    return f"it begins with {line[:120]!r}" if line else "it is empty"
 
 
 def _answer_bytes(folder: Path) -> bytes:
@@ -136,27 +202,6 @@ def _answer_bytes(folder: Path) -> bytes:
         return read_outside(folder / "answer.json", MAX_ANSWER_BYTES)
     except FileNotFoundError:
         return read_outside(folder / STDOUT, MAX_ANSWER_BYTES)
-
-
-def _check_size(answer: Any) -> None:
-    """Raise ContractError for an answer of a shape that would take long to check and to say what is wrong with."""
-    level: list[Any] = [answer]
-    count = 0
-    for _ in range(MAX_ANSWER_DEPTH):
-        count += len(level)
-        if count > MAX_ANSWER_VALUES:
-            raise ContractError("the agent's answer", [f"more than {MAX_ANSWER_VALUES} values"])
-        mappings = [value for value in level if isinstance(value, dict)]
-        if any(len(key) > MAX_KEY_CHARACTERS for mapping in mappings for key in mapping):
-            raise ContractError("the agent's answer", [f"a key of more than {MAX_KEY_CHARACTERS} characters"])
-        lists = [value for value in level if isinstance(value, list)]
-        level = [
-            *(entry for mapping in mappings for entry in mapping.values()),
-            *(e for entries in lists for e in entries),
-        ]
-        if not level:
-            return
-    raise ContractError("the agent's answer", [f"nested more than {MAX_ANSWER_DEPTH} deep"])
 
 
 def _tail(path: Path) -> str:
@@ -187,11 +232,3 @@ def _words(command: str) -> list[str]:
     lexer.commenters = ""
     lexer.escape = "" if os.name == "nt" else "\\"
     return list(lexer)
-
-
-def _call_environment(base: Mapping[str, str], tag: str) -> dict[str, str]:
-    """Return the environment of a call: this package importable, output in UTF-8, the tag of its processes."""
-    package_parent = str(Path(__file__).resolve().parents[2])
-    search = os.pathsep.join([package_parent, *filter(None, [base.get("PYTHONPATH")])])
-    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    return {**base, **threads, "PYTHONPATH": search, "PYTHONUTF8": "1", "LLM_LOOP_RUN": tag}

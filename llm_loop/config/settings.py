@@ -53,6 +53,14 @@ class SandboxMode(StrEnum):
     DANGER_FULL_ACCESS = "danger-full-access"
 
 
+class WindowsSandbox(StrEnum):
+    """Which of Codex's sandboxes for Windows is used."""
+
+    AUTO = "auto"
+    ELEVATED = "elevated"
+    UNELEVATED = "unelevated"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloneSource:
     """Name a source repository to clone and install; "" = its default branch, its root folder."""
@@ -143,19 +151,23 @@ class Config:
     mentor_mission_file: Path
     worker_display_name: str
     mentor_display_name: str
+    codex_enabled: bool
     model: str | None
     reasoning_effort: str
     web_search_mode: str
     network_access_enabled: bool
     skip_git_repo_check: bool
     sandbox_mode: SandboxMode
+    windows_sandbox: WindowsSandbox
     worker_command: str | None
     codex_timeout_seconds: float
+    codex_longest_rest_seconds: float
     prompt_max_chars: int
     max_calls_per_hour: int | None
     max_calls_per_night: int | None
     max_tokens_total: int | None
     price_table: Mapping[str, Mapping[str, float]]
+    price_currency: str
 
     # the mentor
     mentor_enabled: bool

@@ -73,9 +73,7 @@ class Reader:
             self._piece(draft)
         found.append(draft)
         joins.append("")
-        return tuple(
-            self._finished(one, join) for one, join in zip(found, joins, strict=True) if not one.is_empty()
-        )
+        return tuple(self._finished(one, join) for one, join in zip(found, joins, strict=True) if not one.is_empty())
 
     # What a family of shells may say differently.
 

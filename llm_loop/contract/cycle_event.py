@@ -17,7 +17,8 @@ class CycleEvent:
     daemon_stop_requested or dropped. ``decision_source`` is primary, mentor or none.
     ``proposals`` holds every decision as made with its proposer and verdict. ``run_outcome`` is None
     when nothing ran. ``delta_best`` is the run's value minus the best before it, in the metric's own unit.
-    ``auto_repair`` and ``run_outcome_retry`` are None when nothing was repaired.
+    ``delta_tied`` says whether that difference lies inside the noise, None where none is known; ``use`` holds the model
+    calls and tokens of the cycle. ``auto_repair`` and ``run_outcome_retry`` are None when nothing was repaired.
     """
 
     cycle: int
@@ -40,6 +41,8 @@ class CycleEvent:
     codex: dict[str, Any]
     best: dict[str, Any] | None
     delta_best: float | None
+    use: dict[str, Any] | None = None
+    delta_tied: bool | None = None
     schema_version: int = SCHEMA_VERSION
 
     def to_json(self) -> dict[str, Any]:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any, Self
 
+from llm_loop.contract.context import AgentContext, Streaks
+
+__all__ = ["AgentContext", "Bootstrap", "Domain", "KnownRun", "Observation", "OpenTodo", "Role", "Streaks"]
+
 SCHEMA_VERSION = 1
+
+
+_NO_CONTEXT = AgentContext()
 
 
 class Role(StrEnum):
@@ -21,7 +28,8 @@ class KnownRun:
     """Hold what the history knows of one run, ended or not.
 
     ``value`` is the selection metric (None when the run has no result), ``params`` the flat
-    resolved configuration, ``state`` one of the run states.
+    resolved configuration, ``state`` one of the run states. ``has_own_code``: it ran other code than the training
+    repository's own.
     """
 
     run_id: str
@@ -36,6 +44,7 @@ class KnownRun:
     cause: str | None = None
     run_seconds: float | None = None
     stopped_early: bool = False
+    has_own_code: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +82,9 @@ class Observation:
 
     ``history`` holds ended runs, oldest first; ``active_runs`` those in a slot; ``staged_runs`` those
     that wait for one. ``refusals`` are the reasons why earlier proposals of this cycle were refused,
-    one line each. ``proposal`` is the worker's decision (JSON form) when the mentor is asked.
+    one line each; ``wake_reasons`` say why the worker is asked although each slot has its next decision.
+    ``proposal`` is the worker's decision (JSON form) when the mentor is asked, ``proposal_code`` the
+    bounded diff that comes with it, None where no code changes. ``context`` is what a prompt tells beside the runs.
     ``search_space`` is the parsed search space file, ``base_config`` the trainer configuration that
     it starts from; both None where there is none.
     """
@@ -95,23 +106,37 @@ class Observation:
     seed: int = 0
     refusals: tuple[str, ...] = ()
     proposal: dict[str, Any] | None = None
+    proposal_code: str | None = None
     review_reasons: tuple[str, ...] = ()
+    wake_reasons: tuple[str, ...] = ()
+    context: AgentContext = _NO_CONTEXT
     schema_version: int = SCHEMA_VERSION
 
     def to_json(self) -> dict[str, Any]:
-        """Return the JSON form."""
-        return asdict(self)
+        """Return the JSON form, for writing: it shares configurations with the observation instead of copying them."""
+        value = {field.name: getattr(self, field.name) for field in fields(self)}
+        for name in ("domain", "bootstrap", "context"):
+            value[name] = asdict(value[name])
+        for name in ("history", "active_runs", "staged_runs", "open_todos"):
+            value[name] = [_flat(entry) for entry in value[name]]
+        return value
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
         """Build the observation from its JSON form, which only the loop writes."""
-        fields = dict(value)
-        fields["role"] = Role(fields["role"])
-        fields["domain"] = Domain(**fields["domain"])
-        fields["bootstrap"] = Bootstrap(**fields["bootstrap"])
+        given = dict(value)
+        given["role"] = Role(given["role"])
+        given["domain"] = Domain(**given["domain"])
+        given["bootstrap"] = Bootstrap(**given["bootstrap"])
         for name in ("history", "active_runs", "staged_runs"):
-            fields[name] = tuple(KnownRun(**run) for run in fields[name])
-        fields["open_todos"] = tuple(OpenTodo(**todo) for todo in fields["open_todos"])
-        for name in ("refusals", "review_reasons"):
-            fields[name] = tuple(fields[name])
-        return cls(**fields)
+            given[name] = tuple(KnownRun(**run) for run in given[name])
+        given["open_todos"] = tuple(OpenTodo(**todo) for todo in given["open_todos"])
+        for name in ("refusals", "review_reasons", "wake_reasons"):
+            given[name] = tuple(given.get(name, ()))
+        if "context" in given:  # a call in flight since an earlier version has none
+            given["context"] = AgentContext.from_json(given["context"])
+        return cls(**given)
+
+
+def _flat(value: KnownRun | OpenTodo) -> dict[str, Any]:
+    return {field.name: getattr(value, field.name) for field in fields(value)}

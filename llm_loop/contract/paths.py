@@ -89,6 +89,21 @@ class WorkspacePaths:
         return self.loop / "calls"
 
     @property
+    def jobs(self) -> Path:
+        """Slow work of the loop's own children: one folder each, while it is done."""
+        return self.loop / "jobs"
+
+    @property
+    def versions(self) -> Path:
+        """Code versions of the training repository, by content."""
+        return self.loop / "versions"
+
+    @property
+    def checkouts(self) -> Path:
+        """Copies of a code version in which a worker thinks and a run runs: one folder each."""
+        return self.loop / "checkouts"
+
+    @property
     def inbox(self) -> Path:
         """Requests of command-line verbs to the daemon."""
         return self.loop / "inbox"
@@ -124,6 +139,10 @@ class WorkspacePaths:
     def attempt(self, run_id: str, attempt: int) -> Path:
         """The folder of one attempt: what a command calls ``{run_dir}``."""
         return self.run(run_id) / f"attempt-{attempt}"
+
+    def checkout(self, checkout_id: str) -> Path:
+        """The folder of one checkout."""
+        return self.checkouts / checkout_id
 
     def call(self, call_id: str) -> Path:
         """The folder of one model call."""

@@ -63,12 +63,29 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunCode:
+    """Hold which code a run runs, and where.
+
+    ``version`` is its code version: with a ``place`` (the JSON form of a ``versions.placing.Place``) that of the
+    checkout it runs in; without one, that of the training repository as it stood at the launch, None until then.
+    ``change`` is the JSON form of the CodeChange behind it, ``version_at_end`` what was there when it had ended.
+    """
+
+    version: str | None = None
+    repository_version: str | None = None
+    change: dict[str, Any] | None = None
+    place: dict[str, Any] | None = None
+    version_at_end: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """Hold one run from staging to the closing of its cycle.
 
     ``decision`` is the JSON form as made; ``label`` is unique, ``label_decided`` what the decision
     said; ``monitor_seconds`` is the effective value. ``cycle_record`` is what the closing cycle event
-    says of proposals, gate and mentor. ``experiment`` is a hash of what is run.
+    says of proposals, gate and mentor. ``wakes`` are the
+    reasons for which the worker was asked amid the run. ``experiment`` is a hash of what is run.
     """
 
     run_id: str
@@ -89,6 +106,8 @@ class Run:
     detail: str | None = None
     result: dict[str, Any] | None = None
     metrics: dict[str, float] | None = None
+    code: RunCode = RunCode()
+    wakes: tuple[str, ...] = ()
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -104,7 +123,7 @@ class Run:
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form."""
         value = asdict(self)
-        return value | {"state": self.state.value, "attempts": list(value["attempts"])}
+        return value | {"state": self.state.value, "attempts": list(value["attempts"]), "wakes": list(self.wakes)}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
@@ -112,4 +131,7 @@ class Run:
         fields = dict(value)
         fields["state"] = RunState(fields["state"])
         fields["attempts"] = tuple(Attempt(**entry) for entry in fields["attempts"])
+        fields["wakes"] = tuple(fields.get("wakes", ()))
+        if "code" in fields:  # a journal of before code versions has none
+            fields["code"] = RunCode(**fields["code"])
         return cls(**fields)

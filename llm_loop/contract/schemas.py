@@ -6,13 +6,16 @@ import difflib
 import json
 from functools import cache
 from importlib import resources
-from typing import Any
-
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
-from referencing import Registry, Resource
+from typing import TYPE_CHECKING, Any
 
 from llm_loop.errors import ContractError
+
+if TYPE_CHECKING:  # loaded when something is checked: that costs 40 ms, which a child of a call has better use for
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import ValidationError
+    from referencing import Registry
+
+_NAMED_BY_OTHERS = ("code_change", "decision", "result", "run")
 
 
 @cache
@@ -25,13 +28,17 @@ def load_schema(name: str) -> dict[str, Any]:
 
 @cache
 def _validator(name: str) -> Draft202012Validator:
+    from jsonschema import Draft202012Validator
+
     return Draft202012Validator(load_schema(name), registry=_neighbours())
 
 
 @cache
 def _neighbours() -> Registry[Any]:
     """Return what a ``$ref`` to another schema of this folder finds; nothing is ever fetched."""
-    named = ((f"{name}.schema.json", Resource.from_contents(load_schema(name))) for name in ("decision", "result"))
+    from referencing import Registry, Resource
+
+    named = ((f"{name}.schema.json", Resource.from_contents(load_schema(name))) for name in _NAMED_BY_OTHERS)
     return Registry[Any]().with_resources(named)
 
 

@@ -14,16 +14,20 @@ from contextlib import suppress
 
 from llm_loop.contract.run import RunState
 from llm_loop.cycle.closing import close
+from llm_loop.cycle.code_jobs import CodeJobs
 from llm_loop.cycle.context import Context
 from llm_loop.cycle.plan_lane import PlanLane
 from llm_loop.cycle.run_slots import RunSlots
+from llm_loop.cycle.waking import TODO_EDITED, Wake
 from llm_loop.errors import FileWriteError
 from llm_loop.memory.markdown_file import HumanEdit
+from llm_loop.system.clock import Every
 
 __all__ = ["Context", "Cycle"]
 
 _STEPS_A_TICK = 12
 _EDITS_EVERY_S = 1.0
+_PRUNE_EVERY_S = 300.0
 
 
 class Cycle:
@@ -36,10 +40,14 @@ class Cycle:
     def __init__(self, context: Context, after_an_ending: Callable[[float], None] = lambda now_s: None) -> None:
         self.context = context
         self.after_an_ending = after_an_ending
-        self.slots = RunSlots(context)
-        self.plan_lane = PlanLane(context)
+        self._code_jobs = CodeJobs(context)
+        self.slots = RunSlots(context, self._code_jobs)
+        self.plan_lane = PlanLane(context, self._code_jobs, self.slots.drop_staged_run)
+        self._prune_due = Every(_PRUNE_EVERY_S)
         self._next_edits_s = 0.0
         self._edit_troubles: set[str] = set()
+        self._pruning = False
+        self._wakes_by_people: list[Wake] = []
 
     def recover(self) -> None:
         """Take up what an earlier daemon left behind."""
@@ -57,17 +65,25 @@ class Cycle:
 
         Raises FileWriteError when the disk refuses; the next tick tries again.
         """
+        self.context.codex.look(now_s)
         for _ in range(_STEPS_A_TICK):
             before = self.context.ledger.state.seq
             if self.slots.watch(now_s):
                 self.plan_lane.wake()
                 self.after_an_ending(now_s)
             self.slots.launch(now_s)
-            self.plan_lane.advance(now_s)
+            self.plan_lane.advance(now_s, [*self.slots.wakes(now_s), *self._wakes_by_people])
+            if self.context.ledger.state.plan is not None:
+                self._wakes_by_people.clear()
             if self.context.ledger.state.seq == before:
                 break
         self._journal_edits(now_s)
+        self._prune_checkouts(now_s)
         self.context.ledger.save()
+
+    def _prune_checkouts(self, now_s: float) -> None:
+        if self._pruning or (self._prune_due.due(now_s) and self.context.paths.checkouts.is_dir()):
+            self._pruning = not self._code_jobs.prune(now_s)
 
     def cancel_planning(self, reason: str) -> bool:
         """End the open cycle of the plan lane as dropped; tell whether nothing is open any more.
@@ -104,6 +120,8 @@ class Cycle:
         for edit in edits:
             why = None if edit.error is None else str(edit.error)
             path = edit.path.relative_to(self.context.paths.root).as_posix()
+            if edit.path == self.context.paths.shared_todo and not self._wakes_by_people:
+                self._wakes_by_people.append(Wake(None, TODO_EDITED))
             self.context.ledger.record("human_edit", path=path, change=edit.kind.value, text=edit.text, why=why)
         if edits:
             self.context.memory.accept_edits()

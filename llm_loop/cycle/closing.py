@@ -6,9 +6,16 @@ from typing import Any
 
 from llm_loop.contract.cycle_event import PREVIEW_CHARACTERS, CycleEvent
 from llm_loop.contract.run import Run
+from llm_loop.cycle.call_records import lean
 from llm_loop.cycle.context import Context
 from llm_loop.memory.state import Plan
 
+_NOTHING_TOLD: dict[str, Any] = {
+    "used_web_search": False,
+    "parsed_event_lines": 0,
+    "trace_file": None,
+    "tool_signals": [],
+}
 _NO_GATE: dict[str, Any] = {"source": "primary", "blocked": False, "issues": [], "details": []}
 
 
@@ -16,7 +23,7 @@ def close(
     context: Context, *, plan: Plan | None = None, run: Run | None = None, result: str, reason: str | None = None
 ) -> None:
     """Journal the closing event of the cycle of ``plan`` or of ``run``."""
-    proposals, review, accepted = _story(plan, run)
+    proposals, review, accepted, use = _story(context, plan, run)
     decision = accepted["decision"] if accepted is not None else _last_decision(proposals)
     cycle, trace_id = (run.cycle, run.cycle_trace_id) if run is not None else _of(plan)
     gate = accepted["quality_gate"] if accepted is not None else _last_gate(proposals)
@@ -38,16 +45,18 @@ def close(
         run_outcome=None if run is None or not run.attempts else _outcome(context, run),
         run_outcome_retry=None,
         auto_repair=None,
-        codex=_codex(context, trace_id, review),
+        codex=_codex(context, trace_id, review, proposals),
+        use=use,
         best=context.memory.best(),
         delta_best=None if run is None or run.result is None else context.memory.delta_of(run.run_id),
+        delta_tied=None if run is None or run.result is None else context.memory.tied_with_best(run.run_id),
     )
     context.ledger.record("cycle", **event.to_json())
 
 
 def _story(
-    plan: Plan | None, run: Run | None
-) -> tuple[list[dict[str, Any]], dict[str, Any] | None, dict[str, Any] | None]:
+    context: Context, plan: Plan | None, run: Run | None
+) -> tuple[list[dict[str, Any]], dict[str, Any] | None, dict[str, Any] | None, dict[str, Any] | None]:
     if run is not None:
         record = run.cycle_record
         accepted = {
@@ -56,9 +65,10 @@ def _story(
             "source": record["decision_source"],
             "quality_gate": record["quality_gate"],
         }
-        return record["proposals"], record["review"], accepted
+        return record["proposals"], record["review"], accepted, record.get("use")
     assert plan is not None
-    return list(plan.proposals), plan.review, plan.accepted
+    use = context.ledger.state.agent_use.cycle.to_json()
+    return [lean(record) for record in plan.proposals], plan.review, plan.accepted, use
 
 
 def _of(plan: Plan | None) -> tuple[int, str]:
@@ -96,11 +106,14 @@ def _outcome(context: Context, run: Run) -> dict[str, Any]:
     }
 
 
-def _codex(context: Context, trace_id: str, review: dict[str, Any] | None) -> dict[str, Any]:
-    """Return the block that readers of the journal know; no Codex call is made in this version."""
+def _codex(
+    context: Context, trace_id: str, review: dict[str, Any] | None, proposals: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Return the block that readers of the journal know; the worker's figures are those of its last own call."""
+    told = [record["told"] for record in proposals if record.get("told") is not None]
     return {
         "interaction_mode": context.config.interaction_mode.value,
-        "used_web_search": False,
+        **(told[-1] if told else _NOTHING_TOLD),
         "mentor": review,
         "worker_housekeeping": context.memory.housekeeping_of(trace_id),
     }

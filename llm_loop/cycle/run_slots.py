@@ -6,22 +6,23 @@ act, so that after a crash nothing starts twice and no ending is lost.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from llm_loop.contract.decision import IdeaCategory
-from llm_loop.contract.run import Attempt, Run, RunState
+from llm_loop.contract.run import Run, RunState
 from llm_loop.cycle.closing import close
+from llm_loop.cycle.code_jobs import CodeJobs
+from llm_loop.cycle.code_watch import END, CodeWatch
 from llm_loop.cycle.context import Context
-from llm_loop.errors import CommandError, FileWriteError
-from llm_loop.memory.history import HistoryRow
-from llm_loop.runs.local import STOP_FILE, Launch
-from llm_loop.stages.launch import launch_of, next_attempt, stderr_log, stdout_log
+from llm_loop.cycle.launching import Launching
+from llm_loop.cycle.run_records import evidence_of, history_row
+from llm_loop.cycle.waking import Wake, wakes_of
+from llm_loop.errors import FileWriteError
+from llm_loop.runs.local import STOP_FILE
+from llm_loop.stages.launch import stderr_log, stdout_log
 from llm_loop.stages.monitor import RunWatch
-from llm_loop.stages.observe import decided_params
-from llm_loop.stages.record import FOREIGN_MARK, SHUTDOWN, Evidence, Outcome, record
-from llm_loop.system import files, processes
+from llm_loop.stages.record import SHUTDOWN, Outcome, record
+from llm_loop.system import processes
 from llm_loop.system.clock import utc_text
 from llm_loop.system.processes import EndCause, Ending
 
@@ -42,8 +43,10 @@ _ENDING_FIELDS = (
 class RunSlots:
     """Keep the slots busy with what is staged."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, code_jobs: CodeJobs) -> None:
         self._context = context
+        self._code = CodeWatch(context)
+        self._launching = Launching(context, code_jobs, self._code)
         self._watches: dict[str, RunWatch] = {}
         self._troubles: dict[str, str] = {}
         self._hold_until_s = 0.0
@@ -67,6 +70,7 @@ class RunSlots:
     def watch(self, now_s: float) -> bool:
         """Look at what runs, close the cycles of what ended, drop what is stale; tell whether a run ended."""
         ended = False
+        self._code.tick(now_s)
         for run in self._context.ledger.state.in_state(RunState.RUNNING):
             try:
                 ended |= self._watch(run, now_s)
@@ -85,6 +89,22 @@ class RunSlots:
     def progress(self, now_s: float) -> dict[str, dict[str, Any]]:
         """Return what is known of the running attempts, by run id."""
         return {run_id: watch.progress.to_json(now_s) for run_id, watch in self._watches.items()}
+
+    def wakes(self, now_s: float) -> list[Wake]:
+        """Return what the running runs give reason to ask the worker for."""
+        stall = self._context.config.stall_seconds
+        running = self._context.ledger.state.in_state(RunState.RUNNING)
+        known = [(run, self._watches[run.run_id].progress) for run in running if run.run_id in self._watches]
+        return [wake for run, progress in known for wake in wakes_of(run, progress, stall, now_s)]
+
+    def drop_staged_run(self, run_id: str) -> None:
+        """Close the cycle of one staged run as dropped: a woken worker has decided anew."""
+        run = self._context.ledger.state.runs[run_id]
+        self._end(run, Outcome(state=RunState.CANCELLED, cause="dropped: replaced by a later decision"))
+
+    def looks_at_code(self) -> bool:
+        """Tell whether the code of a run is being looked at."""
+        return self._code.is_busy
 
     def request_stop(self, run: Run, reason: str) -> None:
         """Ask a run to end politely; the request is journaled first and repeated until it lies there."""
@@ -115,6 +135,8 @@ class RunSlots:
             context.engine.request_stop(folder)
         ending = context.engine.poll(folder, now_s, attempt.tag)
         if ending is not None:
+            if self._code.is_pending(run, now_s):
+                return False  # a run shorter than the first look at its code: the row shall name the version
             self._conclude(run, ending)
             return True
         if not watch.look_due.due(now_s):
@@ -136,7 +158,7 @@ class RunSlots:
             stop_patterns=tuple(run.decision["stop_patterns"]),
             metric=config.selection_metric,
             direction=config.selection_direction.value,
-            metrics_json=self._evidence(run).metrics_json,
+            metrics_json=evidence_of(self._context, run).metrics_json,
             now_s=now_s,
         )
         self._watches[run.run_id] = watch
@@ -150,10 +172,12 @@ class RunSlots:
             fields["ended_utc"] = ending.ended_utc or utc_text(context.clock.utc_now())
             fields |= {"attempt": run.last_attempt.number, "cause": ending.cause.value, "detail": ending.detail}
             context.ledger.record("attempt_ended", run_id=run.run_id, **fields)
-        outcome = record(ending, run.stop_reason, self._evidence(run))
+        outcome = record(ending, run.stop_reason, evidence_of(self._context, run))
         self._watches.pop(run.run_id, None)
         self._troubles.pop(run.run_id, None)
         run = context.ledger.state.runs[run.run_id]
+        if not outcome.try_again:
+            self._code.look(run, END)
         lost = sum(attempt.cause in (EndCause.LOST, EndCause.VOID) for attempt in run.attempts)
         if not outcome.try_again:
             self._end(run, outcome)
@@ -163,26 +187,6 @@ class RunSlots:
             waits = ending.cause is EndCause.INTERRUPTED or run.stop_reason == SHUTDOWN
             state = RunState.INTERRUPTED if waits else RunState.QUEUED
             context.ledger.record("run_moved", run_id=run.run_id, state=state.value, why=outcome.cause)
-
-    def _evidence(self, run: Run) -> Evidence:
-        config, paths, attempt = self._context.config, self._context.paths, run.last_attempt
-        folder = paths.attempt(run.run_id, attempt.number)
-        return Evidence(
-            folder=folder,
-            stdout=stdout_log(paths, attempt),
-            stderr=stderr_log(paths, attempt),
-            metrics_json=self._metrics_json(run, folder),
-            metric=config.selection_metric,
-            direction=config.selection_direction,
-        )
-
-    def _metrics_json(self, run: Run, folder: Path) -> Path | None:
-        """Return where a foreign trainer leaves its metrics, or None."""
-        config = self._context.config
-        if config.metrics_path is None:
-            return None
-        named = config.metrics_path.replace("{run_label}", run.label).replace("{run_dir}", str(folder))
-        return config.training_repo_root / named
 
     def _end(self, run: Run, outcome: Outcome) -> None:
         self._context.ledger.record(
@@ -197,33 +201,7 @@ class RunSlots:
             metrics=outcome.metrics,
             bootstrap=run.label_decided == self._context.config.bootstrap_label,
             outcome=_outcome_text(outcome),
-            row=self._history_row(run, outcome).to_json(),
-        )
-
-    def _history_row(self, run: Run, outcome: Outcome) -> HistoryRow:
-        """Return the run's row; its ``seq`` is the event's, which the journal gives."""
-        last = run.attempts[-1] if run.attempts else None
-        return HistoryRow(
-            seq=0,
-            run_id=run.run_id,
-            label=run.label,
-            label_decided=run.label_decided,
-            cycle=run.cycle,
-            cycle_trace_id=run.cycle_trace_id,
-            state=outcome.state.value,
-            cause=outcome.cause,
-            proposer=run.proposer,
-            idea_category=IdeaCategory(run.decision["idea_category"]),
-            started_utc=None if last is None else last.started_utc,
-            ended_utc=utc_text(self._context.clock.utc_now()),
-            run_seconds=None if last is None else last.duration_s,
-            attempts=len(run.attempts),
-            command=run.decision["command"],
-            params=decided_params(run),
-            result=outcome.result,
-            metrics=outcome.metrics,
-            peak_memory_bytes=None if last is None else last.peak_memory_bytes,
-            cpu_seconds=None if last is None else last.cpu_s,
+            row=history_row(self._context, run, outcome).to_json(),
         )
 
     # ------------------------------------------------------------ launching
@@ -275,44 +253,16 @@ class RunSlots:
         ready = [run for run in waiting if not any(base in state.runs for base in run.builds_on)]
         for run in ready[: max(0, free)]:
             try:
-                self._launch_one(run)
+                ending = self._launching.launch(run, now_s)
             except FileWriteError as error:
                 self._hold_until_s = now_s + _RETRY_AFTER_WRITE_ERROR_S
                 context.ledger.record("launch_failed", run_id=run.run_id, why=str(error))
                 return
-
-    def _launch_one(self, run: Run) -> None:
-        """Prepare an attempt, journal that it is meant, start it: a disk that refuses costs no attempt."""
-        context = self._context
-        attempt = next_attempt(run, context.clock.utc_now())
-        if stdout_log(context.paths, attempt).exists():  # another label's, alike but for its case or signs
-            attempt = replace(attempt, log_tag=f"{attempt.log_tag}_{run.run_id.lower()}")
-        launch = launch_of(run, attempt, context.config, context.paths, context.environment)
-        refusal = self._prepare(run, launch)
-        context.ledger.record("attempt_intended", run_id=run.run_id, label=run.label, attempt=_attempt_json(attempt))
-        try:
-            if refusal is not None:
-                raise refusal
-            notice = context.engine.start(launch)
-        except CommandError as error:
             run = context.ledger.state.runs[run.run_id]
-            self._conclude(run, Ending(cause=EndCause.START_FAILED, detail=str(error)))
-            return
-        if notice is not None:
-            context.ledger.record("notice", text=notice)
-
-    def _prepare(self, run: Run, launch: Launch) -> CommandError | None:
-        """Write what the attempt needs; return why its command cannot be started. Raises FileWriteError."""
-        metrics_json = self._metrics_json(run, launch.folder)
-        if metrics_json is not None:
-            files.replace_json(launch.folder / FOREIGN_MARK, files.signature(metrics_json))
-        try:
-            self._context.engine.prepare(launch)
-        except CommandError as error:
-            return error
-        except OSError as error:
-            raise FileWriteError(launch.folder, "prepare", error) from error
-        return None
+            if isinstance(ending, Outcome):
+                self._end(run, ending)
+            elif ending is not None:
+                self._conclude(run, ending)
 
 
 def _started(folder: Path) -> dict[str, Any] | None:
@@ -320,10 +270,6 @@ def _started(folder: Path) -> dict[str, Any] | None:
         return processes.read_started(folder)
     except OSError:  # the run has put something else there; its ending says so
         return None
-
-
-def _attempt_json(attempt: Attempt) -> dict[str, Any]:
-    return {"number": attempt.number, "tag": attempt.tag, "log_tag": attempt.log_tag, "engine": attempt.engine}
 
 
 def _closing_result(run: Run) -> str:

@@ -26,7 +26,8 @@ class HistoryRow:
     later row, which stands for it. ``params`` is the flat configuration as
     decided, where the decision carried one; ``result`` is None for a run without one. ``metrics`` holds every
     metric at the best epoch (of a run without a result: the best that was logged). ``config_hash``
-    names what was trained, whatever the seed; it is worked out when it is not given.
+    names what was trained, whatever the seed; it is worked out when it is not given. ``code_version`` is the code that
+    ran, ``repository_version`` the training repository's own at that time.
     """
 
     seq: int
@@ -48,6 +49,7 @@ class HistoryRow:
     result: Result | None = None
     metrics: dict[str, float] | None = None
     code_version: str | None = None
+    repository_version: str | None = None
     peak_memory_bytes: int | None = None
     cpu_seconds: float | None = None
     config_hash: str | None = None

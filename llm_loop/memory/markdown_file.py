@@ -91,6 +91,7 @@ class MarkdownFile:
         self._ours = self._load_record()
         self._signature: Signature | None = None
         self._looked = False
+        self._read: Seen | None = None
         self._owed: HumanEdit | None = None
         self._owed_digest = ""
         self._reported = ""
@@ -118,8 +119,13 @@ class MarkdownFile:
             self._ours = {seen.digest}
 
     def read(self) -> str:
-        """Return the text as it stands; "" when there is no file. Raises FileWriteError."""
-        return self.see().text
+        """Return the text as it stands; "" when there is no file. Raises FileWriteError.
+
+        Costs one stat while size, time and inode stand as they were at the last call.
+        """
+        if self._read is None or self.stat() != self._read.signature:
+            self._read = self.see()
+        return self._read.text
 
     def ensure(self) -> Written:
         """Write the headings when there is no file yet. Raises FileWriteError."""
@@ -166,7 +172,7 @@ class MarkdownFile:
         """
         signature = self.stat()
         try:
-            data = self.path.read_bytes()
+            data = files.read_bytes(self.path)
         except FileNotFoundError:
             data = None
         except OSError as error:
@@ -207,6 +213,7 @@ class MarkdownFile:
         again at the next look, and None is returned.
         """
         self._ours = {digest}
+        self._read = None
         self._signature = self.stat()
         self._looked = self._signature is not None and self._signature[0] == size
         return self._signature if self._looked else None

@@ -13,9 +13,15 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
+from llm_loop.contract.context import Streaks
 from llm_loop.contract.run import Attempt, Run, RunState
 from llm_loop.errors import CorruptFileError
+from llm_loop.memory import agent_use, mentor_worth, reviews
+from llm_loop.memory.agent_use import AgentUse
 from llm_loop.memory.journal import Event
+from llm_loop.memory.mentor_worth import MentorWorth
+from llm_loop.memory.reviews import ReviewHistory
+from llm_loop.memory.streaks import after_cycle
 from llm_loop.system import files
 
 SCHEMA_VERSION = 1
@@ -29,7 +35,8 @@ class Plan:
     ``step`` is ``decide`` or ``review``, ``agent`` who is asked, ``call_id`` the call in flight (None
     before it starts), ``asks`` how often this agent was asked in this cycle. ``proposals`` are the
     records of everything proposed so far; ``accepted`` is the one that passed the gate and awaits the
-    mentor's word. ``review`` is that word's record once it is there.
+    mentor's word. ``review`` is that word's record once it is there. ``woken_by`` are the reasons, run by run, for
+    which the worker is asked although each slot has its next decision; () for a cycle that fills a slot.
     """
 
     cycle: int
@@ -42,6 +49,7 @@ class Plan:
     accepted: dict[str, Any] | None = None
     review_reasons: tuple[str, ...] = ()
     review: dict[str, Any] | None = None
+    woken_by: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +83,6 @@ class LoopState:
     calls_made: int = 0
     waits_in_a_row: int = 0
     cycles_since_run: int = 0
-    cycles_since_review: int = 0
     bootstrap_attempts: int = 0
     bootstrap_successful: bool = False
     plan: Plan | None = None
@@ -83,6 +90,10 @@ class LoopState:
     last_completed_run: dict[str, Any] | None = None
     recent_experiments: tuple[tuple[str, int], ...] = ()
     slot_use: SlotUse = SlotUse()
+    agent_use: AgentUse = field(default_factory=AgentUse)
+    reviews: ReviewHistory = field(default_factory=ReviewHistory)
+    mentor_worth: MentorWorth = field(default_factory=MentorWorth)
+    streaks: Streaks = field(default_factory=Streaks)
     schema_version: int = SCHEMA_VERSION
 
     def in_state(self, *states: RunState) -> list[Run]:
@@ -94,6 +105,9 @@ class LoopState:
         value = {name: getattr(self, name) for name in self.__slots__}
         value["plan"] = None if self.plan is None else asdict(self.plan)
         value["slot_use"] = asdict(self.slot_use)
+        value["streaks"] = asdict(self.streaks)
+        for name in _FOLDED:
+            value[name] = getattr(self, name).to_json()
         value["runs"] = {run_id: run.to_json() for run_id, run in self.runs.items()}
         return value
 
@@ -103,10 +117,14 @@ class LoopState:
         fields = {name: value[name] for name in cls.__slots__}
         if fields["plan"] is not None:
             plan = dict(fields["plan"])
-            plan["proposals"], plan["review_reasons"] = tuple(plan["proposals"]), tuple(plan["review_reasons"])
+            for name in ("proposals", "review_reasons", "woken_by"):
+                plan[name] = tuple(plan[name])
             fields["plan"] = Plan(**plan)
         fields["runs"] = {run_id: Run.from_json(run) for run_id, run in fields["runs"].items()}
         fields["slot_use"] = SlotUse(**fields["slot_use"])
+        fields["streaks"] = Streaks(**fields["streaks"])
+        for name, kind in _FOLDED.items():
+            fields[name] = kind.from_json(fields[name])
         fields["recent_experiments"] = tuple((key, seq) for key, seq in fields["recent_experiments"])
         return cls(**fields)
 
@@ -114,7 +132,17 @@ class LoopState:
 def apply(state: LoopState, event: Event) -> LoopState:
     """Return the state after ``event``; kinds that change nothing only move ``seq``."""
     change = _CHANGES.get(event["event"])
-    return replace(state if change is None else change(state, event), seq=event["seq"])
+    return replace(
+        state if change is None else change(state, event),
+        seq=event["seq"],
+        agent_use=agent_use.apply(state.agent_use, event),
+        reviews=reviews.apply(state.reviews, event),
+        mentor_worth=mentor_worth.apply(state.mentor_worth, event),
+        streaks=after_cycle(state.streaks, event) if event["event"] == "cycle" else state.streaks,
+    )
+
+
+_FOLDED: dict[str, Any] = {"agent_use": AgentUse, "reviews": ReviewHistory, "mentor_worth": MentorWorth}
 
 
 def apply_all(state: LoopState, events: Iterable[Event]) -> LoopState:
@@ -142,8 +170,13 @@ def load(path: Path) -> LoopState | None:
 
 
 def _cycle_opened(state: LoopState, event: Event) -> LoopState:
-    plan = Plan(cycle=event["cycle"], cycle_trace_id=event["cycle_trace_id"], agent=event["agent"])
-    return replace(state, cycle=event["cycle"], plan=plan)
+    woken_by = tuple(event.get("woken_by", ()))
+    plan = Plan(cycle=event["cycle"], cycle_trace_id=event["cycle_trace_id"], agent=event["agent"], woken_by=woken_by)
+    runs = dict(state.runs)
+    for wake in woken_by:
+        if (run := runs.get(wake["run_id"] or "")) is not None:
+            runs[run.run_id] = replace(run, wakes=(*run.wakes, wake["reason"]))
+    return replace(state, cycle=event["cycle"], plan=plan, runs=runs)
 
 
 def _call_intended(state: LoopState, event: Event) -> LoopState:
@@ -161,6 +194,26 @@ def _proposal(state: LoopState, event: Event) -> LoopState:
     return replace(state, plan=plan)
 
 
+def _place_refused(state: LoopState, event: Event) -> LoopState:
+    """Take back the acceptance of a proposal whose code cannot run anywhere; an earlier accepted one stands again."""
+    plan = _plan(state)
+    assert plan.accepted is not None
+    issue = {"code": "code_not_placed", "message": event["why"], "fix": "run the code as it is, or change it elsewhere"}
+    judged = plan.accepted["quality_gate"]
+    gate = judged | {
+        "blocked": True,
+        "issues": [*judged["issues"], issue["code"]],
+        "details": [*judged["details"], issue],
+    }
+    refused = plan.accepted | {"quality_gate": gate, "accepted": False}
+    proposals = tuple(
+        refused if record is plan.accepted or record == plan.accepted else record for record in plan.proposals
+    )
+    others = [record for record in proposals if record["accepted"]]
+    accepted = others[-1] if others else None
+    return replace(state, plan=replace(plan, proposals=proposals, accepted=accepted, step="decide"))
+
+
 def _review_due(state: LoopState, event: Event) -> LoopState:
     return replace(state, plan=replace(_plan(state), step="review", review_reasons=tuple(event["reasons"])))
 
@@ -173,7 +226,7 @@ def _review(state: LoopState, event: Event) -> LoopState:
             proposals=(*plan.proposals, suggestion),
             accepted=suggestion if suggestion["accepted"] else plan.accepted,
         )
-    return replace(state, plan=plan, cycles_since_review=0)
+    return replace(state, plan=plan)
 
 
 def _run_staged(state: LoopState, event: Event) -> LoopState:
@@ -231,6 +284,22 @@ def _daemon_started(state: LoopState, event: Event) -> LoopState:
     return replace(state, slot_use=replace(use, span_s=use.span_s + over, first_s=None, last_s=None))
 
 
+def _code_version(state: LoopState, event: Event) -> LoopState:
+    """Take the version of the code at a run's launch or end; once its cycle is closed the journal alone holds it."""
+    run = state.runs.get(event["run_id"])
+    if run is None:
+        return state
+    if event["moment"] == "end":
+        return _with_run(state, replace(run, code=replace(run.code, version_at_end=event["version"])))
+    code = replace(run.code, version=event["version"], repository_version=event["version"])
+    return _with_run(state, replace(run, code=code))
+
+
+def _code_placed(state: LoopState, event: Event) -> LoopState:
+    run = state.runs[event["run_id"]]
+    return _with_run(state, replace(run, code=replace(run.code, place=event["place"])))
+
+
 def _stop_requested(state: LoopState, event: Event) -> LoopState:
     run = state.runs.get(event["run_id"])
     return state if run is None else _with_run(state, replace(run, stop_reason=event["reason"]))
@@ -258,6 +327,7 @@ def _run_ended(state: LoopState, event: Event) -> LoopState:
             "run_label": run.label,
             "command": run.decision["command"],
             "outcome": event["outcome"],
+            "log_tag": run.last_attempt.log_tag if run.attempts else None,
         },
     )
 
@@ -265,16 +335,16 @@ def _run_ended(state: LoopState, event: Event) -> LoopState:
 def _cycle_closed(state: LoopState, event: Event) -> LoopState:
     runs = {run_id: run for run_id, run in state.runs.items() if run.cycle_trace_id != event["cycle_trace_id"]}
     plan = state.plan
-    waited = event["result"] == "wait"
+    was_woken = plan is not None and plan.cycle_trace_id == event["cycle_trace_id"] and bool(plan.woken_by)
+    waited = event["result"] == "wait" and not was_woken
     ran = event["result"] == "run_command"
     return replace(
         state,
         runs=runs,
         plan=None if plan is not None and plan.cycle_trace_id == event["cycle_trace_id"] else plan,
         cycles_closed=state.cycles_closed + 1,
-        waits_in_a_row=state.waits_in_a_row + 1 if waited else 0,
+        waits_in_a_row=state.waits_in_a_row if was_woken else state.waits_in_a_row + 1 if waited else 0,
         cycles_since_run=0 if ran else state.cycles_since_run + 1,
-        cycles_since_review=state.cycles_since_review + 1,
     )
 
 
@@ -298,12 +368,15 @@ _CHANGES: dict[str, Callable[[LoopState, Event], LoopState]] = {
     "cycle_opened": _cycle_opened,
     "call_intended": _call_intended,
     "proposal": _proposal,
+    "place_refused": _place_refused,
     "review_due": _review_due,
     "review": _review,
     "run_staged": _run_staged,
     "attempt_intended": _attempt_intended,
     "attempt_started": _attempt_started,
     "attempt_ended": _attempt_ended,
+    "code_version": _code_version,
+    "code_placed": _code_placed,
     "stop_requested": _stop_requested,
     "run_moved": _run_moved,
     "run_ended": _run_ended,

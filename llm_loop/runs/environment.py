@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
-_SECRET = re.compile(
-    r"TOKEN(?!IZER)|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL|API_?KEY|ACCESS_KEY|PRIVATE_KEY|(^|_)KEY$|_(PAT|PWD)$",
-    re.IGNORECASE,
-)
+from llm_loop.system.environment_scrubbing import without_secrets
+
 _LOADERS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
 
 
@@ -20,11 +17,7 @@ def run_environment(base: Mapping[str, str], train_python: Path, run_dir: Path, 
     Variables that look like secrets, the loop's own (LLM_LOOP_*) and those that would bend the
     interpreter are left out; output is UTF-8 and unbuffered; LLM_LOOP_RUN tags every process.
     """
-    kept = {
-        name: value
-        for name, value in base.items()
-        if not _SECRET.search(name) and not name.upper().startswith(("LLM_LOOP_", "CODEX_")) and name not in _LOADERS
-    }
+    kept = {name: value for name, value in without_secrets(base).items() if name not in _LOADERS}
     search_path = os.pathsep.join([str(train_python.parent), kept.get("PATH", os.defpath)])
     return kept | {
         "PATH": search_path,

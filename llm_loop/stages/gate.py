@@ -15,12 +15,12 @@ from collections.abc import Iterable, Iterator
 from llm_loop.contract.command_policy import CommandPolicy, load_policy
 from llm_loop.contract.decision import Action, Decision
 from llm_loop.stages.gate_rules.calls import Move
+from llm_loop.stages.gate_rules.code_change import judge_code_change
 from llm_loop.stages.gate_rules.fields import LONGEST_COMMAND, has_control_character, judge_fields
 from llm_loop.stages.gate_rules.forbidden import judge_forbidden
 from llm_loop.stages.gate_rules.places import Places
-from llm_loop.stages.gate_rules.programs import ProgramRules
 from llm_loop.stages.gate_rules.run_files import LARGEST_BYTES, MOST_FILES, judge_run_files
-from llm_loop.stages.gate_rules.sealed import SealedCheck
+from llm_loop.stages.gate_rules.unfolded import judge_unfolded
 from llm_loop.stages.gate_rules.unfolding import Unfolder
 from llm_loop.stages.gate_rules.verdict import GateContext, GateIssue, Verdict
 
@@ -37,6 +37,8 @@ def judge(decision: Decision, context: GateContext) -> Verdict:
         issues += judge_forbidden(decision, context.forbidden_approaches)
         if _is_readable(decision):
             issues += _judge_run(decision, context)
+    if context.code is not None:
+        issues += judge_code_change(context.code, context, places_of(context))
     kept = _without_repeats(issues)
     return Verdict(blocked=any(issue.blocking for issue in kept), issues=kept)
 
@@ -48,9 +50,9 @@ def _is_readable(decision: Decision) -> bool:
 
 
 def _judge_run(decision: Decision, context: GateContext) -> Iterator[GateIssue]:
-    places = Places(context.workspace, context.training_repo_root, context.sealed_root, context.policy)
+    places = places_of(context)
     folder = _working_folder(decision, places)
-    unfolder = Unfolder(context.policy, places, folder or places.repository)
+    unfolder = Unfolder(context.policy, places, folder or places.start)
     unfolder.command(decision.command, context.shell)
     if not unfolder.calls and not unfolder.troubles:
         yield GateIssue(
@@ -61,28 +63,19 @@ def _judge_run(decision: Decision, context: GateContext) -> Iterator[GateIssue]:
     for file in (decision.run_files or ())[:MOST_FILES]:
         if len(file.text) <= LARGEST_BYTES:
             unfolder.content(file.name, file.text)
-    yield from _judge_unfolded(unfolder, context, places)
+    yield from judge_unfolded(unfolder, context.policy, places)
 
 
-def _judge_unfolded(unfolder: Unfolder, context: GateContext, places: Places) -> Iterator[GateIssue]:
-    programs = ProgramRules(context.policy, places)
-    sealed = SealedCheck(context.policy.sealed, places, context.policy.text_programs)
-    yield from unfolder.troubles
-    for call in dict.fromkeys(unfolder.calls):
-        yield from programs.judge(call)
-        yield from sealed.judge_call(call)
-    for code in unfolder.codes:
-        yield from programs.judge_code(code)
-        yield from sealed.judge_code(code)
-    for text in unfolder.texts:
-        yield from sealed.judge_text(text)
+def places_of(context: GateContext) -> Places:
+    """Return the folders that matter to this decision."""
+    return Places(context.workspace, context.training_repo_root, context.sealed_root, context.policy, context.checkout)
 
 
 def _working_folder(decision: Decision, places: Places) -> str | None:
     """Return the real path of ``working_folder``, or None when it is not given, missing or outside."""
     if not (decision.working_folder or "").strip():
         return None
-    path = places.resolve(decision.working_folder or "", places.repository)
+    path = places.resolve(decision.working_folder or "", places.start)
     return path if path is not None and places.is_context(path) else None
 
 

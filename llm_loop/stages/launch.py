@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import uuid
 from collections.abc import Mapping
@@ -33,13 +34,18 @@ def launch_of(
     decision = Decision.from_json(run.decision)
     folder = paths.attempt(run.run_id, attempt.number)
     cwd = config.training_repo_root / (decision.working_folder or ".").replace("\\", "/")
+    environment = run_environment(base_environment, training_python(config), folder, attempt.tag)
+    command, place = decision.command, run.code.place
+    if place is not None:
+        cwd, command = Path(place["cwd"]), place["command"]
+        environment["PYTHONPATH"] = os.pathsep.join(place["python_path"])
     return Launch(
         folder=folder,
-        command=decision.command,
+        command=command,
         shell=commands.choose_shell(config.run_shell),
         cwd=cwd,
         workspace=paths.root,
-        environment=run_environment(base_environment, training_python(config), folder, attempt.tag),
+        environment=environment,
         files={file.name: file.text for file in decision.run_files or ()},
         stdout=stdout_log(paths, attempt),
         stderr=stderr_log(paths, attempt),

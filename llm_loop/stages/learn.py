@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_loop.config import Config
+from llm_loop.contract.context import Priorities
 from llm_loop.contract.decision import Decision
 from llm_loop.contract.observation import OpenTodo
 from llm_loop.contract.paths import WorkspacePaths
@@ -27,6 +28,7 @@ from llm_loop.memory.leaderboard_text import LeaderboardFiles
 from llm_loop.memory.markdown_file import HumanEdit
 from llm_loop.memory.mentor_notes import MentorNotes
 from llm_loop.memory.shared_todo import Addition, Author, SharedTodo
+from llm_loop.memory.signals import can_search_web, priorities_of, trend_of
 from llm_loop.memory.state import LoopState
 from llm_loop.memory.storyline import Best, GateReason, StoryEntry, Storyline
 from llm_loop.memory.workpad import Workpad
@@ -66,6 +68,7 @@ class Memory:
         self._edits: list[HumanEdit] = []
         self._housekeeping: dict[str, dict[str, Any]] = {}
         self._deltas: dict[str, float | None] = {}
+        self._last_board: leaderboard.Leaderboard | None = None
         self._summarised_seq = _last_seq(paths.cycle_summaries)
 
     def ensure_files(self) -> None:
@@ -119,10 +122,43 @@ class Memory:
             else {"run_id": best.run_id, "label": best.label, "metric": best.metric, "value": best.value}
         )
 
+    def best_row(self) -> HistoryRow | None:
+        """Return the row of the best run so far, None before the first one that ranks."""
+        best = self._index.best
+        return None if best is None else next((row for row in reversed(self.rows()) if row.run_id == best.run_id), None)
+
     def delta_of(self, run_id: str) -> float | None:
         """Return the value of the run that ended last minus the best before it; None when it was the first."""
         delta = self._deltas.get(run_id)
         return delta if delta is not None and math.isfinite(delta) else None  # two huge values of opposite signs
+
+    def tied_with_best(self, run_id: str) -> bool | None:
+        """Tell whether the run that ended last differs from the best of the others by no more than the noise.
+
+        None where no noise is known, or the run's configuration stands below the head of the leaderboard.
+        """
+        entries = () if self._last_board is None else self._last_board.entries
+        own = next((entry for entry in entries if run_id in entry.run_ids), None)
+        if own is None or own.rank > 1:
+            return None if own is None else own.tied_with_best
+        return entries[1].tied_with_best if len(entries) > 1 and len(own.run_ids) == 1 else None
+
+    def priorities(self, state: LoopState) -> Priorities:
+        """Return the cadence priorities as the worker is shown them."""
+        rows = list(self.comparable_rows())
+        return priorities_of(
+            state.streaks,
+            trend_of(self._index, rows, state),
+            rows,
+            open_todo_count=len(self.open_todos()),
+            cycles_closed=state.cycles_closed,
+            can_search_web=can_search_web(self._config.web_search_mode),
+        )
+
+    @property
+    def index(self) -> HistoryIndex:
+        """What the whole history adds up to."""
+        return self._index
 
     def open_todos(self) -> tuple[OpenTodo, ...]:
         """Return the open entries of the shared TODO; none when it cannot be read, which ``take_edits`` tells."""
@@ -193,6 +229,7 @@ class Memory:
         board = leaderboard.build(
             self._index.rows, self._config.selection_metric, self._config.selection_direction, LEADERBOARD_ROWS
         )
+        self._last_board = board
         self._met(self._board.write(board).human_edit)
 
     def _remember_review(self, event: Event) -> None:

@@ -6,6 +6,7 @@ silence for too long) and what people see meanwhile (epoch, loss, metric, time l
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,18 @@ LOOK_S = 0.3
 BYTES_A_LOOK = 524_288
 ROW_BYTES_A_LOOK = 16_384
 CURVE_POINTS = 120
+FLAT_ROWS = 8
 _FOREIGN_LOOK_S = 2.0
 _FOREIGN_LOOK_S_PER_MB = 5.0  # a big file that is written anew each epoch: about 15 ms a megabyte
 
 
 @dataclass(kw_only=True)
 class Progress:
-    """Hold what is known of a running attempt. Times are monotonic seconds."""
+    """Hold what is known of a running attempt. Times are monotonic seconds.
+
+    ``best_row`` is the reported epoch of the best value, counted from 1; ``is_finite`` is False once a loss or the
+    metric was no finite number.
+    """
 
     started_s: float
     last_output_s: float
@@ -34,7 +40,14 @@ class Progress:
     value: float | None = None
     best: float | None = None
     rows: int = 0
+    best_row: int = 0
+    is_finite: bool = True
     curve: list[float] = field(default_factory=list)
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether the metric has not improved for 8 reported epochs and for half of all of them."""
+        return self.best is not None and self.rows - self.best_row >= max(FLAT_ROWS, self.rows // 2)
 
     def to_json(self, now_s: float) -> dict[str, Any]:
         """Return the form that the heartbeat carries; ages and the time left in seconds."""
@@ -135,6 +148,8 @@ class RunWatch:
             progress.epochs = int(row["epochs"]) if finite(row.get("epochs")) is not None else progress.epochs
             progress.loss = next((v for k in ("train_loss", "loss") if (v := finite(row.get(k))) is not None), None)
             self._take_value(finite(row.get(self._metric)))
+            values = (row.get(name) for name in ("train_loss", "loss", self._metric))
+            progress.is_finite &= all(not isinstance(value, float) or math.isfinite(value) for value in values)
 
     def _take_value(self, value: float | None) -> None:
         progress = self.progress
@@ -142,7 +157,8 @@ class RunWatch:
         if value is None:
             return
         better = min if self._direction == "min" else max
-        progress.best = value if progress.best is None else better(progress.best, value)
+        if progress.best is None or better(progress.best, value) != progress.best:
+            progress.best, progress.best_row = value, progress.rows
         progress.curve.append(value)
         if len(progress.curve) > CURVE_POINTS:
             progress.curve = progress.curve[::2]

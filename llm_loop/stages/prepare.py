@@ -13,10 +13,11 @@ from typing import Any
 
 from llm_loop.config import Config
 from llm_loop.contract.decision import Decision
-from llm_loop.contract.run import Run, RunState
+from llm_loop.contract.run import Run, RunCode, RunState
 
 MIN_MONITOR_SECONDS = 15
 MAX_LABEL_LENGTH = 60
+IN_PLACE = RunCode()
 
 
 def prepare(
@@ -29,6 +30,7 @@ def prepare(
     label_is_taken: Callable[[str], bool],
     config: Config,
     cycle_record: dict[str, Any],
+    code: RunCode = IN_PLACE,
 ) -> Run:
     """Return the staged run of a ``run_command`` decision."""
     return Run(
@@ -41,9 +43,10 @@ def prepare(
         decision=decision.to_json(),
         proposer=proposer,
         monitor_seconds=max(MIN_MONITOR_SECONDS, min(decision.monitor_seconds, config.max_monitor_seconds)),
-        experiment=experiment_key(decision),
+        experiment=experiment_key(decision, code),
         staged_seq=0,
         cycle_record=cycle_record,
+        code=code,
     )
 
 
@@ -60,8 +63,13 @@ def unique_label(decided: str, is_taken: Callable[[str], bool]) -> str:
     return label
 
 
-def experiment_key(decision: Decision) -> str:
-    """Return a hash of what would be run: two decisions with the same key are the same experiment."""
+def experiment_key(decision: Decision, code: RunCode = IN_PLACE) -> str:
+    """Return a hash of what would be run: two decisions with the same key are the same experiment.
+
+    Code that was changed in a checkout counts; the repository's own is as it is for everybody.
+    """
     value = decision.to_json()
     parts = {name: value[name] for name in ("command", "working_folder", "run_files", "edits", "install_packages")}
+    if code.version is not None:
+        parts["code_version"] = code.version
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

@@ -8,6 +8,7 @@ printed lines. A good exit code alone is no success, and a bad one is no success
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,9 +104,12 @@ def _result(evidence: Evidence, *, stopped: bool) -> tuple[Result | None, dict[s
 
 
 def _read_result(path: Path) -> Any:
-    """Return the value of a ``result.json``. Raises FileNotFoundError, ContractError."""
+    """Return the value of a ``result.json``; one that another process holds is waited for, about a second on Windows.
+
+    Raises FileNotFoundError, ContractError.
+    """
     try:
-        return json.loads(read_outside(path, MAX_RESULT_BYTES).decode("utf-8-sig"))
+        return json.loads(files.patiently(path, lambda: read_outside(path, MAX_RESULT_BYTES)).decode("utf-8-sig"))
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -136,14 +140,23 @@ def _result_of_rows(
 
 def _rows(evidence: Evidence) -> list[Row]:
     """Return the first source that has rows."""
-    own = rows_of_file(evidence.folder / "metrics.jsonl") or rows_of_metrics_json(evidence.folder / "metrics.json")
+    own = rows_of_file(_let_go(evidence.folder / "metrics.jsonl")) or rows_of_metrics_json(
+        _let_go(evidence.folder / "metrics.json")
+    )
     if own:
         return own
     if evidence.metrics_json is not None and _is_fresh(evidence):
-        foreign = rows_of_metrics_json(evidence.metrics_json)
+        foreign = rows_of_metrics_json(_let_go(evidence.metrics_json))
         if foreign:
             return foreign
-    return rows_of_file(evidence.stdout)
+    return rows_of_file(_let_go(evidence.stdout))
+
+
+def _let_go(path: Path) -> Path:
+    """Return ``path`` when it can be opened, or after about a second: on Windows a scanner may hold what is new."""
+    with suppress(OSError):
+        files.patiently(path, lambda: open_outside(path).close())
+    return path
 
 
 def _is_fresh(evidence: Evidence) -> bool:

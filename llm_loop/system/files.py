@@ -1,10 +1,13 @@
 """The one writer of files: whole or not at all, UTF-8, with a bounded patience for sharing errors.
 
-Replacing goes through a temporary file in the same folder, flush, fsync and ``os.replace``. On
-Windows a file that somebody has open cannot be replaced or removed (WinError 5 and 32), so those
-calls are tried again for about a second; then the old file stands and a ``FileWriteError`` says who
-could not be written. A file that was held for so long is tried once a call from then on, without
-pauses, until it can be had again: who writes it at each tick must not sleep at each tick.
+Replacing goes through a temporary file in the same folder, fsync and ``os.replace``. On Windows a file
+that somebody has open cannot be replaced or removed (WinError 5 and 32), so those calls are tried again
+for about a second; then the old file stands and a ``FileWriteError`` says who could not be written. A
+file that was held for so long is tried once a call from then on, without pauses, until it can be had
+again: who writes it at each tick must not sleep at each tick.
+
+Files are opened by the system's own calls: Python's file objects ask once more what each file is, and on
+Windows such a question costs more than the opening.
 """
 
 from __future__ import annotations
@@ -14,7 +17,6 @@ import functools
 import json
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -28,18 +30,27 @@ T = TypeVar("T")
 _RETRY_PAUSES_S = (0.005, 0.01, *[0.02] * 50)  # many short ones: a busy reader leaves gaps, but none for long
 _READ_PAUSES_S = (0.005, 0.01, 0.02, 0.05)  # a reader meets no more than the instant of a replacement
 _FILES_ARE_SHARED = os.name == "nt"  # elsewhere a refusal is for good
-_long_held: set[Path] = set()
+_BINARY = getattr(os, "O_BINARY", 0)
+_MODE = 0o666  # what the person's umask leaves of it, as for any file
+_READ_BYTES = 65_536
+_long_held: set[tuple[Path, int]] = set()
 
 
 def read_text(path: Path) -> str:
-    """Return a text file's content without a byte order mark.
+    """Return a text file's content without a byte order mark, its line ends as LF.
 
     Raises FileNotFoundError when it is missing, CorruptFileError when it is not UTF-8.
     """
     try:
-        return _patiently(path, lambda: path.read_text(encoding="utf-8-sig"), _READ_PAUSES_S)
+        text = read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise CorruptFileError(path, f"not UTF-8 text (byte {error.start})") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return a whole file. Raises FileNotFoundError when it is missing, OSError when it cannot be read."""
+    return patiently(path, lambda: _content(path), _READ_PAUSES_S)
 
 
 def read_json(path: Path) -> Any:
@@ -72,21 +83,20 @@ def replace_text(path: Path, text: str, *, durable: bool = True) -> None:
 
 def replace_bytes(path: Path, data: bytes | memoryview, *, durable: bool = True) -> None:
     """Replace a file's content by bytes, as ``replace_text`` does. Raises FileWriteError."""
-    temporary: str | None = None
+    temporary: Path | None = None
     try:
-        make = functools.partial(tempfile.mkstemp, prefix=f".{path.name[:40]}.", suffix=".tmp", dir=path.parent)
-        handle, temporary = _with_folder(path.parent, make)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
+        handle, temporary = _with_folder(path.parent, lambda: _new_beside(path))
+        try:
+            _write_whole(handle, data)
             if durable:
-                os.fsync(stream.fileno())
-        os.chmod(temporary, 0o644)  # noqa: PTH101 - mkstemp makes it private; these files are for people
-        _patiently(path, functools.partial(os.replace, temporary, path))
+                os.fsync(handle)
+        finally:
+            os.close(handle)
+        patiently(path, functools.partial(os.replace, temporary, path))
     except OSError as error:
         if temporary is not None:
             with suppress(OSError):  # a scanner may hold this one too
-                Path(temporary).unlink(missing_ok=True)
+                temporary.unlink(missing_ok=True)
         raise FileWriteError(path, "write", error) from error
 
 
@@ -101,18 +111,14 @@ def append_line(path: Path, line: str, *, durable: bool = True) -> None:
     A nearly full disk may take a part only: that part is cut off again, as is a line that could not
     be made durable.
     """
+    data = f"{line}\n".encode("utf-8", "backslashreplace")
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | _BINARY
     try:
-        data = f"{line}\n".encode("utf-8", "backslashreplace")
-        with _with_folder(path.parent, lambda: _patiently(path, lambda: path.open("ab", buffering=0))) as stream:
-            before = stream.seek(0, os.SEEK_END)
-            try:
-                if stream.write(data) != len(data):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                if durable:
-                    os.fsync(stream.fileno())
-            except OSError:
-                stream.truncate(before)
-                raise
+        handle = _with_folder(path.parent, lambda: patiently(path, lambda: os.open(path, flags, _MODE)))
+        try:
+            _append(handle, data, durable=durable)
+        finally:
+            os.close(handle)
     except OSError as error:
         raise FileWriteError(path, "append to", error) from error
 
@@ -120,7 +126,7 @@ def append_line(path: Path, line: str, *, durable: bool = True) -> None:
 def remove(path: Path) -> None:
     """Remove a file; a missing one is fine. Raises FileWriteError."""
     try:
-        _patiently(path, lambda: path.unlink(missing_ok=True))
+        patiently(path, lambda: path.unlink(missing_ok=True))
     except OSError as error:
         raise FileWriteError(path, "remove", error) from error
 
@@ -129,7 +135,7 @@ def set_aside(path: Path, stamp: str) -> Path:
     """Move a corrupt file to ``NAME.corrupt-<stamp>`` and return its new place. Raises FileWriteError."""
     aside = path.with_name(f"{path.name}.corrupt-{stamp}")
     try:
-        _patiently(path, functools.partial(os.replace, path, aside))
+        patiently(path, functools.partial(os.replace, path, aside))
     except OSError as error:
         raise FileWriteError(path, "set aside", error) from error
     return aside
@@ -163,6 +169,61 @@ def read_tail(path: Path, max_bytes: int) -> str:
         return ""
 
 
+def _new_beside(path: Path) -> tuple[int, Path]:
+    """Make and open an empty file of a name of its own in the same folder; return handle and path."""
+    while True:
+        place = path.with_name(f".{path.name[:40]}.{os.urandom(6).hex()}.tmp")
+        with suppress(FileExistsError):
+            return os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, _MODE), place
+
+
+def _write_whole(handle: int, data: bytes | memoryview) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(handle, rest) :]
+
+
+def _append(handle: int, data: bytes, *, durable: bool) -> None:
+    """Add ``data`` at the end, whole, or leave the file as it was. Raises OSError."""
+    before = os.lseek(handle, 0, os.SEEK_END)
+    try:
+        if os.write(handle, data) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if durable:
+            os.fsync(handle)
+    except OSError:
+        os.ftruncate(handle, before)
+        raise
+
+
+def _content(path: Path) -> bytes:
+    handle = os.open(path, os.O_RDONLY | _BINARY)
+    try:
+        pieces = list(iter(lambda: os.read(handle, _READ_BYTES), b""))
+    finally:
+        os.close(handle)
+    return b"".join(pieces)
+
+
+def patiently(path: Path, act: Callable[[], T], pauses_s: tuple[float, ...] = _RETRY_PAUSES_S) -> T:
+    """Return ``act()`` on ``path``, tried again after a sharing error of Windows, for about a second in all.
+
+    One try, and no pause, for a ``path`` that was held so long before. Raises what ``act`` raised last.
+    """
+    key = path, len(pauses_s)  # a reader soon gives up; that must not cost the writer its second
+    for pause_s in () if key in _long_held else pauses_s:
+        try:
+            return act()
+        except PermissionError:
+            if not _FILES_ARE_SHARED:
+                raise
+            time.sleep(pause_s)
+    _long_held.add(key)
+    value = act()
+    _long_held.discard(key)
+    return value
+
+
 def _with_folder(folder: Path, act: Callable[[], T]) -> T:
     """Return ``act()``; make the folder when it is missing, which costs nothing when it is not."""
     try:
@@ -170,21 +231,3 @@ def _with_folder(folder: Path, act: Callable[[], T]) -> T:
     except FileNotFoundError:
         folder.mkdir(parents=True, exist_ok=True)
         return act()
-
-
-def _patiently(path: Path, act: Callable[[], T], pauses_s: tuple[float, ...] = _RETRY_PAUSES_S) -> T:
-    """Return ``act()``, tried again after a sharing error of Windows, for about a second in all.
-
-    One try, and no pause, for a ``path`` that was held so long before.
-    """
-    for pause_s in () if path in _long_held else pauses_s:
-        try:
-            return act()
-        except PermissionError:
-            if not _FILES_ARE_SHARED:
-                raise
-            time.sleep(pause_s)
-    _long_held.add(path)
-    value = act()
-    _long_held.discard(path)
-    return value

@@ -63,6 +63,7 @@ def main(folder: str) -> int:
     ending |= {"ended_utc": _utc(), "duration_s": round(ended - began, 3)}
     ending |= {"started_monotonic_s": round(began, 3), "ended_monotonic_s": round(ended, 3)}
     _write_ending(folder, ending)
+    platform.keep_awake(False)
     return 0
 
 

@@ -28,6 +28,7 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _TAG_VARIABLE = "LLM_LOOP_RUN"
 _SWEEP_S = 5.0
+LONGEST_WORKING_FOLDER: int | None = None  # no limit of its own
 
 
 # ---------------------------------------------------------------- locks
@@ -149,8 +150,16 @@ class ProcessTree:
         self._peak_bytes = 0
         self._sampled_at = -10.0
 
-    def start(self, argv: Sequence[str], cwd: str, stdin: IO[bytes] | int, stdout: IO[bytes], stderr: IO[bytes]) -> int:
-        """Start the command and return its pid. Raises OSError."""
+    def start(
+        self,
+        argv: Sequence[str],
+        cwd: str,
+        stdin: IO[bytes] | int,
+        stdout: IO[bytes],
+        stderr: IO[bytes],
+        env: Mapping[str, str] | None = None,
+    ) -> int:
+        """Start the command and return its pid; ``env`` None: the environment of this process. Raises OSError."""
         keeper = os.getpid()
 
         def die_with_keeper() -> None:
@@ -165,6 +174,7 @@ class ProcessTree:
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,
+            env=None if env is None else dict(env),
             start_new_session=True,
             preexec_fn=die_with_keeper,
         )

@@ -14,7 +14,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from ctypes import wintypes
 from pathlib import Path
 from typing import IO, Any
@@ -26,12 +27,18 @@ _CREATE_NEW_PROCESS_GROUP = 0x00000200
 _CREATE_NO_WINDOW = 0x08000000
 _CREATE_BREAKAWAY_FROM_JOB = 0x01000000
 _CREATE_SUSPENDED = 0x00000004
+_CREATE_UNICODE_ENVIRONMENT = 0x00000400
+_EXTENDED_STARTUPINFO_PRESENT = 0x00080000
+_STARTF_USESTDHANDLES = 0x00000100
+_ATTRIBUTE_HANDLE_LIST = 0x00020002
+_ATTRIBUTE_JOB_LIST = 0x0002000D  # Windows 10 and later
 _PROCESS_QUERY_LIMITED_INFORMATION = 0x1000
 _SYNCHRONIZE = 0x00100000
 _WAIT_TIMEOUT = 258
 _JOB_ACCOUNTING = 1
 _JOB_EXTENDED_LIMITS = 9
 _JOB_KILL_ON_CLOSE = 0x2000
+_JOB_BREAKAWAY_OK = 0x0800
 _JOB_MAY_QUERY_AND_TERMINATE = 0x0004 | 0x0008
 _TREE_PATIENCE_S = 5.0
 _CONSOLE_EVENTS = {2: "closed", 5: "shutdown", 6: "shutdown"}  # CTRL_CLOSE, CTRL_LOGOFF, CTRL_SHUTDOWN
@@ -43,6 +50,7 @@ _ERROR_LOCK_VIOLATION = 33
 _ERROR_IO_PENDING = 997
 _ES_CONTINUOUS = 0x80000000
 _ES_SYSTEM_REQUIRED = 0x00000001
+LONGEST_WORKING_FOLDER: int | None = 258  # MAX_PATH without the backslash and the zero that CreateProcess adds
 _PROGRAM_ENDINGS = (".com", ".exe", ".bat", ".cmd")
 
 
@@ -88,6 +96,30 @@ class _Accounting(ctypes.Structure):
     ]
 
 
+class _StartupInfo(ctypes.Structure):
+    _fields_ = [
+        ("cb", wintypes.DWORD),
+        *[(name, wintypes.LPWSTR) for name in ("lpReserved", "lpDesktop", "lpTitle")],
+        *[(name, wintypes.DWORD) for name in ("dwX", "dwY", "dwXSize", "dwYSize", "dwXCountChars", "dwYCountChars")],
+        ("dwFillAttribute", wintypes.DWORD),
+        ("dwFlags", wintypes.DWORD),
+        ("wShowWindow", wintypes.WORD),
+        ("cbReserved2", wintypes.WORD),
+        ("lpReserved2", ctypes.c_void_p),
+        *[(name, wintypes.HANDLE) for name in ("hStdInput", "hStdOutput", "hStdError")],
+        ("lpAttributeList", ctypes.c_void_p),
+    ]
+
+
+class _ProcessInformation(ctypes.Structure):
+    _fields_ = [
+        ("hProcess", wintypes.HANDLE),
+        ("hThread", wintypes.HANDLE),
+        ("dwProcessId", wintypes.DWORD),
+        ("dwThreadId", wintypes.DWORD),
+    ]
+
+
 class _Overlapped(ctypes.Structure):
     _fields_ = [
         ("Internal", ctypes.c_void_p),
@@ -112,8 +144,16 @@ def _kernel() -> Any:
     kernel.QueryInformationJobObject.argtypes = [handle, ctypes.c_int, ctypes.c_void_p, wintypes.DWORD, ctypes.c_void_p]
     kernel.AssignProcessToJobObject.argtypes = [handle, handle]
     kernel.TerminateJobObject.argtypes = [handle, wintypes.UINT]
+    kernel.TerminateProcess.argtypes = [handle, wintypes.UINT]
     kernel.WaitForSingleObject.argtypes = [handle, wintypes.DWORD]
+    kernel.GetExitCodeProcess.argtypes = [handle, ctypes.POINTER(wintypes.DWORD)]
     kernel.GetProcessTimes.argtypes = [handle] + [ctypes.POINTER(wintypes.FILETIME)] * 4
+    pointer, number, size = ctypes.c_void_p, wintypes.DWORD, ctypes.c_size_t
+    kernel.InitializeProcThreadAttributeList.argtypes = [pointer, number, number, pointer]
+    kernel.UpdateProcThreadAttribute.argtypes = [pointer, number, size, pointer, size, pointer, pointer]
+    kernel.DeleteProcThreadAttributeList.argtypes = [pointer]
+    kernel.CreateProcessW.argtypes = [wintypes.LPCWSTR, *[pointer] * 3, wintypes.BOOL, number, pointer]
+    kernel.CreateProcessW.argtypes += [wintypes.LPCWSTR, pointer, pointer]
     kernel.SetThreadExecutionState.argtypes = [wintypes.DWORD]
     kernel.SetThreadExecutionState.restype = wintypes.DWORD
     kernel.CloseHandle.argtypes = [handle]
@@ -205,23 +245,38 @@ def keeper_python(executable: str) -> str:
 
 def start_detached(
     argv: Sequence[str], env: Mapping[str, str], output: IO[bytes] | int = subprocess.DEVNULL
-) -> tuple[subprocess.Popen[bytes], str | None]:
+) -> tuple[Child, str | None]:
     """Start a process away from this console and, where that is allowed, from this job.
 
     Returns the process and, when breaking away was refused, a notice that says so.
     """
     flags = _DETACHED_PROCESS | _CREATE_NEW_PROCESS_GROUP
+    with open(os.devnull, "rb") as nothing, open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+        printed = nowhere if isinstance(output, int) else output
+        create = functools.partial(_create_process, argv, None, [nothing, printed, printed], env)
+        try:
+            return _whole(create, flags | _CREATE_BREAKAWAY_FROM_JOB), None
+        except PermissionError:
+            why = "could not break away from the job of the program that started the loop: it may take runs along"
+            return _whole(create, flags), why
 
-    def start(extra: int) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            argv, env=dict(env), stdin=subprocess.DEVNULL, stdout=output, stderr=output, creationflags=flags | extra
-        )
 
+def _whole(create: Callable[[int, int | None], Child], flags: int) -> Child:
+    """Create a process that lives from then on, or not at all. Raises OSError.
+
+    Windows makes each process suspended and lets it go at the end of the call: who is killed in between would
+    leave one that never runs and never ends. Until the call is over, a job object of ours ends it with us. That
+    job stays on it, without a limit.
+    """
+    job = _new_job(None, _JOB_KILL_ON_CLOSE | _JOB_BREAKAWAY_OK)
     try:
-        return start(_CREATE_BREAKAWAY_FROM_JOB), None
-    except PermissionError:
-        why = "could not break away from the job of the program that started the loop: it may take runs along"
-        return start(0), why
+        child = create(flags, job)
+        _limit(job, _JOB_BREAKAWAY_OK)
+        return child
+    except OSError:  # also before Windows 10, which knows no jobs at this place
+        return create(flags, None)
+    finally:
+        _kernel().CloseHandle(job)
 
 
 def start_in_window(argv: Sequence[str]) -> subprocess.Popen[bytes] | None:
@@ -273,46 +328,43 @@ class ProcessTree:
 
     def __init__(self, tag: str | None = None) -> None:
         self._kernel = _kernel()
-        self._job = self._kernel.CreateJobObjectW(None, None if tag is None else _job_name(tag))
-        self._checked(self._job)
-        limits = _ExtendedLimits()
-        limits.BasicLimitInformation.LimitFlags = _JOB_KILL_ON_CLOSE
-        self._checked(
-            self._kernel.SetInformationJobObject(
-                self._job, _JOB_EXTENDED_LIMITS, ctypes.byref(limits), ctypes.sizeof(limits)
-            )
-        )
-        self._command: subprocess.Popen[bytes] | None = None
+        self._job = _new_job(None if tag is None else _job_name(tag), _JOB_KILL_ON_CLOSE)
+        self._command: Child | None = None
 
-    def start(self, argv: Sequence[str], cwd: str, stdin: IO[bytes] | int, stdout: IO[bytes], stderr: IO[bytes]) -> int:
-        """Start the command suspended, put it into the job, let it go; return its pid. Raises OSError."""
-        self._command = subprocess.Popen(
-            argv,
-            cwd=cwd,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            creationflags=_CREATE_SUSPENDED | _CREATE_NEW_PROCESS_GROUP | _CREATE_NO_WINDOW,
-        )
-        handle = wintypes.HANDLE(int(self._command._handle))  # type: ignore[attr-defined]
+    def start(
+        self,
+        argv: Sequence[str],
+        cwd: str,
+        stdin: IO[bytes],
+        stdout: IO[bytes],
+        stderr: IO[bytes],
+        env: Mapping[str, str] | None = None,
+    ) -> int:
+        """Start the command inside the job and return its pid; ``env`` None: this process's own. Raises OSError.
+
+        It is made in the job, so that whenever the keeper is killed, the command ends. Where that is refused
+        (before Windows 10), it is made suspended, put into the job, and let go: a keeper that is killed
+        between the first two leaves a process that never runs.
+        """
+        create = functools.partial(_create_process, argv, cwd, [stdin, stdout, stderr], env)
+        flags = _CREATE_NEW_PROCESS_GROUP | _CREATE_NO_WINDOW
         try:
-            self._checked(self._kernel.AssignProcessToJobObject(self._job, handle))
-            if (status := ctypes.WinDLL("ntdll").NtResumeProcess(handle)) != 0:
-                raise OSError(errno.EIO, f"the process could not be let go (status {status & 0xFFFFFFFF:#x})")
+            self._command = create(flags, self._job)
         except OSError:
-            self._command.kill()
-            self._command = None
-            raise
+            suspended = create(flags | _CREATE_SUSPENDED, None)
+            try:
+                _checked(self._kernel.AssignProcessToJobObject(self._job, suspended.handle))
+                suspended.let_go()
+            except OSError:
+                self._kernel.TerminateProcess(suspended.handle, 1)
+                raise
+            self._command = suspended
         return self._command.pid
 
     def wait(self, seconds: float) -> bool:
         """Wait for the command's end, at most ``seconds``; tell whether it has ended."""
         assert self._command is not None
-        try:
-            self._command.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
+        return self._command.wait(seconds)
 
     def exit_code(self) -> int | None:
         """Return the command's exit code."""
@@ -340,10 +392,100 @@ class ProcessTree:
         cpu_s = (accounting.TotalUserTime + accounting.TotalKernelTime) / 1e7
         return cpu_s, int(limits.PeakJobMemoryUsed) or None
 
-    @staticmethod
-    def _checked(ok: int | None) -> None:
-        if not ok:
-            raise ctypes.WinError(ctypes.get_last_error())
+
+def _create_process(
+    argv: Sequence[str],
+    cwd: str | None,
+    streams: Sequence[IO[bytes]],
+    env: Mapping[str, str] | None,
+    flags: int,
+    job: int | None,
+) -> Child:
+    """Start a process with these three streams and nothing else of ours, from its first instant in ``job``.
+
+    Raises OSError. By the system's own call, because ``subprocess`` knows of no jobs.
+    """
+    line = subprocess.list2cmdline(argv)
+    if "\0" in line + (cwd or ""):
+        raise ValueError("embedded null character")
+    handles = [msvcrt.get_osfhandle(stream.fileno()) for stream in streams]
+    for handle in handles:
+        os.set_handle_inheritable(handle, True)
+    startup, made = _StartupInfo(), _ProcessInformation()
+    startup.cb, startup.dwFlags = ctypes.sizeof(startup), _STARTF_USESTDHANDLES
+    startup.hStdInput, startup.hStdOutput, startup.hStdError = handles
+    flags |= _EXTENDED_STARTUPINFO_PRESENT | _CREATE_UNICODE_ENVIRONMENT
+    kernel, text = _kernel(), ctypes.create_unicode_buffer(line)
+    block = None if env is None else ctypes.create_unicode_buffer(_environment_block(env))
+    lists = {_ATTRIBUTE_HANDLE_LIST: list(dict.fromkeys(handles))}
+    if job is not None:
+        lists[_ATTRIBUTE_JOB_LIST] = [job]
+    with _attributes(lists) as startup.lpAttributeList:
+        places = ctypes.byref(startup), ctypes.byref(made)
+        _checked(kernel.CreateProcessW(None, text, None, None, True, flags, block, cwd, *places))
+    kernel.CloseHandle(made.hThread)
+    return Child(made.hProcess, made.dwProcessId)
+
+
+class Child:
+    """Hold a process that was started here, by its handle: as much of ``subprocess.Popen`` as is asked for."""
+
+    def __init__(self, handle: int, pid: int) -> None:
+        self.handle = handle
+        self.pid = pid
+        self._close = _kernel().CloseHandle
+
+    def __del__(self) -> None:
+        self._close(self.handle)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for its end, at most ``seconds``; tell whether it has ended."""
+        return bool(_kernel().WaitForSingleObject(self.handle, int(seconds * 1000)) != _WAIT_TIMEOUT)
+
+    def poll(self) -> int | None:
+        """Return its exit code, None while it runs."""
+        if not self.wait(0):
+            return None
+        code = wintypes.DWORD()
+        _checked(_kernel().GetExitCodeProcess(self.handle, ctypes.byref(code)))
+        return code.value
+
+    def let_go(self) -> None:
+        """Let one run that was made suspended. Raises OSError."""
+        if (status := ctypes.WinDLL("ntdll").NtResumeProcess(wintypes.HANDLE(self.handle))) != 0:
+            raise OSError(errno.EIO, f"the process could not be let go (status {status & 0xFFFFFFFF:#x})")
+
+
+def _environment_block(env: Mapping[str, str]) -> str:
+    """Write an environment as Windows wants it: sorted, each entry ended by a zero, a zero at the end."""
+    entries = [f"{name}={env[name]}" for name in sorted(env, key=str.upper)]
+    if any("\0" in entry for entry in entries):
+        raise ValueError("embedded null character")
+    return "".join(f"{entry}\0" for entry in entries) or "\0"
+
+
+@contextmanager
+def _attributes(values: Mapping[int, Sequence[int]]) -> Iterator[int]:
+    """Give the address of an attribute list that holds these lists of handles. Raises OSError."""
+    kernel, size = _kernel(), ctypes.c_size_t()
+    kernel.InitializeProcThreadAttributeList(None, len(values), 0, ctypes.byref(size))
+    place = ctypes.create_string_buffer(size.value)
+    _checked(kernel.InitializeProcThreadAttributeList(place, len(values), 0, ctypes.byref(size)))
+    kept = []  # the list refers to them
+    try:
+        for name, handles in values.items():
+            kept.append((wintypes.HANDLE * len(handles))(*handles))
+            _checked(kernel.UpdateProcThreadAttribute(place, 0, name, kept[-1], ctypes.sizeof(kept[-1]), None, None))
+        yield ctypes.addressof(place)
+    finally:
+        kernel.DeleteProcThreadAttributeList(place)
+
+
+def _checked(answer: Any) -> Any:
+    """Return what a call answered. Raises OSError for 0, which says that it failed."""
+    if not answer:
+        raise ctypes.WinError(ctypes.get_last_error())
+    return answer
 
 
 def sweep(tag: str) -> int:
@@ -362,6 +504,18 @@ def sweep(tag: str) -> int:
         kernel.CloseHandle(job)
 
 
+def _new_job(name: str | None, limits: int) -> int:
+    job: int = _checked(_kernel().CreateJobObjectW(None, name))
+    _limit(job, limits)
+    return job
+
+
+def _limit(job: int, flags: int) -> None:
+    limits = _ExtendedLimits()
+    limits.BasicLimitInformation.LimitFlags = flags
+    _checked(_kernel().SetInformationJobObject(job, _JOB_EXTENDED_LIMITS, ctypes.byref(limits), ctypes.sizeof(limits)))
+
+
 def _job_name(tag: str) -> str:
     return f"Local\\llm_loop-{tag}"
 
@@ -378,7 +532,5 @@ def _end_job(job: int) -> int:
 
 def _living(job: int) -> int:
     accounting = _Accounting()
-    _kernel().QueryInformationJobObject(
-        job, _JOB_ACCOUNTING, ctypes.byref(accounting), ctypes.sizeof(accounting), None
-    )
+    _kernel().QueryInformationJobObject(job, _JOB_ACCOUNTING, ctypes.byref(accounting), ctypes.sizeof(accounting), None)
     return int(accounting.ActiveProcesses)

@@ -67,6 +67,7 @@ def add_to(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Start the loop; return when it ended (or, in the background, when it is running)."""
     paths = WorkspacePaths(arguments.workspace)
+    check_length("the workspace", paths.root)  # first: nothing below such a folder may be found
     config_path = arguments.workspace / arguments.config
     limits = Limits(
         cycles=arguments.cycles,
@@ -101,9 +102,23 @@ def holder(paths: WorkspacePaths) -> str:
         return "another daemon"
 
 
+def check_length(what: str, folder: Path, longest: int | None = processes.LONGEST_WORKING_FOLDER) -> None:
+    """Raise ConfigError for a folder in which no program can be started, because its path is too long.
+
+    ``longest`` counts UTF-16 units, as Windows does; None: the system knows no such limit.
+    """
+    length = len(os.path.normpath(folder).encode("utf-16-le", "surrogatepass")) // 2
+    if longest is not None and length > longest:
+        raise ConfigError(
+            f"{what}: {folder} is {length} characters long, and Windows starts no program in a folder of more than "
+            f"{longest}; move it to a shorter path"
+        )
+
+
 def _check_places(config: Config) -> None:
     """Raise ConfigError for a place that a run needs and that is not there: nothing is started."""
     for key, folder in (("workspace_root", config.workspace_root), ("training_repo_root", config.training_repo_root)):
+        check_length(key, folder)
         if not folder.is_dir():
             raise ConfigError(f"{key}: {folder} is no folder; set {key} in the configuration")
     python = training_python(config)
@@ -139,8 +154,8 @@ def _start_elsewhere(arguments: argparse.Namespace, paths: WorkspacePaths) -> in
         argv += [] if value is None else [f"--{flag.replace('_', '-')}", str(value)]
     if arguments.new_window:
         argv.remove("--plain")
-        process = processes.start_in_window(argv)
-        print(f"llm_loop starts in a window of its own (pid {process.pid}).")
+        window = processes.start_in_window(argv)
+        print(f"llm_loop starts in a window of its own (pid {window.pid}).")
         return 0
     paths.logs.mkdir(parents=True, exist_ok=True)
     with paths.daemon_log.open("ab") as output:
@@ -150,7 +165,7 @@ def _start_elsewhere(arguments: argparse.Namespace, paths: WorkspacePaths) -> in
     return _await_heartbeat(process, paths)
 
 
-def _await_heartbeat(process: subprocess.Popen[bytes], paths: WorkspacePaths) -> int:
+def _await_heartbeat(process: processes.Started, paths: WorkspacePaths) -> int:
     give_up = time.monotonic() + _BACKGROUND_PATIENCE_S
     while time.monotonic() < give_up:
         if (code := process.poll()) is not None:

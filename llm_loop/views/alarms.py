@@ -8,7 +8,8 @@ from typing import Any
 from llm_loop.views.untrusted import text_of, whole_of
 
 KINDS = frozenset(
-    {"error", "config_refused", "file_not_written", "launch_failed", "repaired", "history_damaged", "disk_short"}
+    "error config_refused file_not_written launch_failed repaired history_damaged disk_short "
+    "agent_out code_version sandbox_chosen".split()
 )
 _CHARACTERS = 300
 
@@ -24,10 +25,23 @@ class Alarm:
 
 def alarm_of(event: dict[str, Any]) -> Alarm | None:
     """Return the alarm that an event is, or None. Raises nothing."""
-    if event.get("event") not in KINDS:
+    if event.get("event") not in KINDS or not _concerns_a_person(event):
         return None
     kind = str(event["event"])
     return Alarm(at_utc=text_of(event.get("ts_utc"), 40), kind=kind, text=_words(kind, event))
+
+
+def _concerns_a_person(event: dict[str, Any]) -> bool:
+    """Tell whether somebody has to do or know something: most pauses of an agent end by themselves."""
+    match event["event"]:
+        case "agent_out":
+            return event.get("tell") == "person" and event.get("failures") == 1
+        case "code_version":
+            return event.get("changed") is True
+        case "sandbox_chosen":
+            return bool(event.get("mend"))
+        case _:
+            return True
 
 
 def _words(kind: str, event: dict[str, Any]) -> str:
@@ -41,6 +55,18 @@ def _words(kind: str, event: dict[str, Any]) -> str:
             aside = text_of(event.get("set_aside"), _CHARACTERS)
             what = text_of(event.get("what"), _CHARACTERS) or "something was repaired"
             return f"repaired: {what}" + (f"; set aside as {aside}" if aside else "")
+        case "agent_out":
+            said = text_of(event.get("message"), _CHARACTERS)
+            sentence = text_of(event.get("sentence"), _CHARACTERS) or "an agent cannot be asked"
+            return sentence + (f" ({said})" if said else "")
+        case "code_version":
+            began, version = text_of(event.get("began"), 40) or "?", text_of(event.get("version"), 40) or "?"
+            run_id = text_of(event.get("run_id"), 40) or "a run"
+            return f"the code of {run_id} changed while it ran: it began as version {began} and ended as {version}"
+        case "sandbox_chosen":
+            mode, mend = text_of(event.get("mode"), 40) or "?", text_of(event.get("mend"), _CHARACTERS) or "none"
+            reason = text_of(event.get("reason"), _CHARACTERS) or "no reason given"
+            return f"Codex works in the sandbox {mode}: {reason}; mend: {mend}"
         case "disk_short":
             free, wanted = whole_of(event.get("free_mb")), whole_of(event.get("wanted_mb"))
             return f"only {free} MB of disk are free, {wanted} MB are wanted: nothing new is launched"

@@ -91,6 +91,11 @@ def _cycle(event: Event) -> str:
     return "C----" if cycle is None else f"C{cycle:04d}"
 
 
+def _agent(event: Event) -> str:
+    role = text_of(event.get("role"), 40)
+    return f"{_said(event, 'agent')}" + (f" as {role}" if role else "")
+
+
 def _said(event: Event, name: str) -> str:
     return text_of(event.get(name), _TEXT_CHARACTERS) or "-"
 
@@ -110,6 +115,9 @@ _TELL: dict[str, Callable[[EventLines, Event], list[str]]] = {
     "human_edit": lambda _, e: [f"a person changed {_said(e, 'path')}"],
     "config_changed": lambda _, e: [f"configuration changed: {', '.join(texts_of(e.get('keys'))) or 'no value'}"],
     "flag_consumed": lambda _, e: [f"flag {_said(e, 'flag')} seen"],
+    "agent_out": lambda _, e: [f"{_agent(e)} rests until {local_time(e.get('until_utc'))}: {_said(e, 'cause')}"],
+    "agent_back": lambda _, e: [f"{_agent(e)} answers again"],
+    "place_refused": lambda _, e: [f"{_cycle(e)} the change of code is refused: {_said(e, 'why')}"],
     "paused": lambda _, e: ["paused: nothing new is launched"],
     "resumed": lambda _, e: ["resumed"],
     "notice": lambda _, e: [f"note: {_said(e, 'text')}"],

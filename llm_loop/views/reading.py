@@ -16,9 +16,12 @@ from typing import Any
 from llm_loop.agents.codex_login import is_logged_in
 from llm_loop.config import Config, load_config
 from llm_loop.contract.paths import WorkspacePaths
+from llm_loop.memory.agent_use import AgentUse
+from llm_loop.memory.mentor_worth import MentorWorth
 from llm_loop.memory.state import LoopState
 from llm_loop.system.clock import Clock, utc_text
 from llm_loop.system.instance_lock import is_held
+from llm_loop.views.agents_status import AgentsStatus, agents_status, sandbox_status
 from llm_loop.views.alarms import Alarm, alarm_of
 from llm_loop.views.condition import DaemonStatus, Signs, judge
 from llm_loop.views.decisions import DecisionStatus, of_cycle_event, of_open_run
@@ -26,6 +29,7 @@ from llm_loop.views.journal_tail import JournalTail
 from llm_loop.views.open_runs import read_state, runs_in_slots, runs_that_wait
 from llm_loop.views.ranking import Ranking, read_object
 from llm_loop.views.snapshot import FinishUp, Snapshot
+from llm_loop.views.typed_values import fits
 from llm_loop.views.untrusted import clean, dict_of, number_of, text_of
 from llm_loop.views.watched_file import WatchedFile
 
@@ -40,7 +44,7 @@ class SnapshotReader:
     def __init__(self, paths: WorkspacePaths, clock: Clock, environ: Mapping[str, str]) -> None:
         self._paths, self._clock, self._environ = paths, clock, environ
         self._heartbeat = WatchedFile(paths.heartbeat, read_object)
-        self._state = WatchedFile(paths.state, read_state)
+        self._state = WatchedFile(paths.state, _read_state)
         self._finish_up = WatchedFile(paths.finish_up, read_object)
         self._config: WatchedFile[Config] = WatchedFile(paths.root / DEFAULT_CONFIG, self._load_config)
         self._ranking = Ranking(paths)
@@ -70,6 +74,7 @@ class SnapshotReader:
             daemon=daemon,
             decides=self._who_decides(beat, daemon),
             codex_login=is_logged_in(self._paths.codex_home),
+            agents=self._agents(loop, beat, daemon, now),
             runs=runs_in_slots(loop, beat, daemon, self._paths),
             waiting=runs_that_wait(loop),
             decisions=self._decisions(loop),
@@ -119,7 +124,30 @@ class SnapshotReader:
         config = self.config()
         if said is None and config is not None and config.worker_command is not None:
             return clean(f"command: {config.worker_command}", 120)
+        if said is None and self._wanted(config) == "codex":
+            model = None if config is None else text_of(config.model, 60)
+            return f"Codex ({model or 'its own default model'})"
         return said or "built-in planner"
+
+    def _agents(self, loop: LoopState, beat: dict[str, Any], daemon: DaemonStatus, now: datetime) -> AgentsStatus:
+        said = dict_of(beat.get("agents")) if daemon.lives else {}
+        config = self.config()
+        sandbox = dict_of(beat.get("sandbox"))
+        return agents_status(
+            loop.agent_use,
+            loop.mentor_worth,
+            worker=text_of(said.get("worker"), 40) or self._wanted(config),
+            mentor=text_of(said.get("mentor"), 40),
+            config=config,
+            sandbox=sandbox_status(sandbox, config) if sandbox else None,
+            now=now,
+        )
+
+    def _wanted(self, config: Config | None) -> str:
+        if config is not None and config.worker_command is not None:
+            return "command"
+        is_on = config is None or config.codex_enabled
+        return "codex" if is_on and is_logged_in(self._paths.codex_home) else "builtin"
 
     def _follow_journal(self) -> None:
         events = self._journal.new_events()
@@ -152,6 +180,19 @@ class SnapshotReader:
         if lock_held is None:
             problems.append(f"{self._paths.instance_lock} cannot be looked at: the heartbeat alone tells the condition")
         return tuple(clean(problem, 400) for problem in (*problems, *self._ranking.notes))
+
+
+def _read_state(path: Path) -> LoopState | None:
+    """Return the state of ``state.json``, checked as far as it is shown.
+
+    Raises CorruptFileError, TypeError or ValueError when it is no such state.
+    """
+    loop = read_state(path)
+    if loop is not None:
+        for value, kind in ((loop.agent_use, AgentUse), (loop.mentor_worth, MentorWorth)):
+            if not fits(value, kind):
+                raise ValueError(f"{kind.__name__} is not as the loop writes it")
+    return loop
 
 
 def _counts(ended: Mapping[str, int], loop: LoopState) -> dict[str, int]:

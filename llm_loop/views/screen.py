@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rich.text import Text
 
+from llm_loop.views.agents_lines import lines_of
 from llm_loop.views.condition import Condition
 from llm_loop.views.decisions import DecisionStatus
 from llm_loop.views.snapshot import RunStatus, Snapshot
@@ -57,7 +58,7 @@ def draw(snapshot: Snapshot, width: int, height: int | None, glyphs: Glyphs) -> 
     lines: list[Text] = []
     for shown in (8, 5, 3, 2, 1, 0):
         page = _Page(max(width, _LEAST_WIDTH), glyphs)
-        for section in (_header, _runs, _waiting, _decisions(shown), _leaderboard, _alarms):
+        for section in (_header, _runs, _waiting, _decisions(shown), _agents, _leaderboard, _alarms):
             section(page, snapshot)
         lines = page.lines
         if height is None or len(lines) <= height:
@@ -128,7 +129,6 @@ def _header(page: _Page, snapshot: Snapshot) -> None:
             (f"phase: {daemon.phase}", "") if daemon.lives and daemon.phase else None,
             (f"cycle {daemon.cycle}", "") if daemon.cycle is not None else None,
             (f"decides: {snapshot.decides}", ""),
-            ("Codex login found", "dim") if snapshot.codex_login else None,
             (f"idle {idle:.0%}", "") if idle is not None else None,
             (f"runs: {_counts(snapshot)}", "") if snapshot.run_counts else None,
             (f"pid {daemon.pid}", "dim") if daemon.lives and daemon.pid is not None else None,
@@ -239,6 +239,16 @@ def _decision(page: _Page, decision: DecisionStatus, metric: str | None) -> None
         page.paragraph(decision.detail, "red", indent=6)
     if mentor is not None and (mentor.critique or mentor.error):
         page.paragraph(mentor.critique or mentor.error or "", "magenta", indent=6)
+
+
+def _agents(page: _Page, snapshot: Snapshot) -> None:
+    """Show who decides, the cost and the mentor's worth, where anybody else than the built-in planner was asked."""
+    agents = snapshot.agents
+    if agents.worker == "builtin" and not any(role.agent != "builtin" for role in agents.roles):
+        return
+    page.heading("Agents")
+    for line in lines_of(agents):
+        page.line(line, indent=2)
 
 
 def _leaderboard(page: _Page, snapshot: Snapshot) -> None:

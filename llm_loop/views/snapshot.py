@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from llm_loop.memory.leaderboard import Leaderboard
+from llm_loop.views.agents_status import AgentsStatus
 from llm_loop.views.alarms import Alarm
 from llm_loop.views.condition import DaemonStatus
 from llm_loop.views.decisions import DecisionStatus, MentorWord
@@ -86,6 +87,7 @@ class Snapshot:
 
     - ``daemon``: condition (running, not responding, stopped, dead, never started) and the heartbeat's words
     - ``decides``: who decides, in words; ``codex_login``: whether a login was saved
+    - ``agents``: who decides and why, calls, tokens, money, limits, sandbox, and what the mentor's word came to
     - ``runs``, ``waiting``: runs in a slot, and those that wait for one
     - ``decisions``: the last 8 cycles, oldest first, open ones among them
     - ``metric``, ``direction``: the selection metric, and whether "min" or "max" is better; None while unknown
@@ -102,6 +104,7 @@ class Snapshot:
     daemon: DaemonStatus
     decides: str
     codex_login: bool
+    agents: AgentsStatus
     runs: tuple[RunStatus, ...]
     waiting: tuple[WaitingRun, ...]
     decisions: tuple[DecisionStatus, ...]

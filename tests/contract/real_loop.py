@@ -37,12 +37,28 @@ def journal() -> tuple[dict[str, Any], ...]:
             {"exit": 3},
             role="mentor",
         )
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("LLM_LOOP_")}
-        environ |= {"PYTHONPATH": str(REPOSITORY), "PYTHONUTF8": "1"}
-        with LoopProcess(root, environ, "--cycles", "4") as loop:
-            code, _, err = loop.finish()
-        assert code == 0, err
-        return tuple(loop.events())
+        return _events_of(root, cycles=4)
+
+
+@cache
+def journal_of_changed_code() -> tuple[dict[str, Any], ...]:
+    """Run a loop of one cycle, whose run has a change of code and a configuration of its own, and return its events."""
+    with TemporaryDirectory() as folder:
+        root = make_workspace(Path(folder) / "w")
+        (root / "repo" / "settings.txt").write_text("width 8\n", encoding="utf-8")
+        changed = {"path": "settings.txt", "new_text": None, "old": "8", "new": "16"}
+        added = {"path": "configs/wide.yaml", "new_text": "lr: 1\n", "old": None, "new": None}
+        script(root, {"train": "good 0.4", "edits": [changed, added]})
+        return _events_of(root, cycles=1)
+
+
+def _events_of(root: Path, cycles: int) -> tuple[dict[str, Any], ...]:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("LLM_LOOP_")}
+    environ |= {"PYTHONPATH": str(REPOSITORY), "PYTHONUTF8": "1"}
+    with LoopProcess(root, environ, "--cycles", str(cycles)) as loop:
+        code, _, err = loop.finish()
+    assert code == 0, err
+    return tuple(loop.events())
 
 
 def _housekeeping(todo: str) -> dict[str, Any]:

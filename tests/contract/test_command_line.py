@@ -28,7 +28,7 @@ def all_words(statements: tuple[Statement, ...]) -> list[list[str]]:
         ("a b; c && d || e | f & g\nh", [["a", "b"], ["c"], ["d"], ["e"], ["f"], ["g"], ["h"]]),
         ("a 'b; c' \"d && e\" f\\;g", [["a", "b; c", "d && e", "f;g"]]),
         ("a 'b'\"c\"d", [["a", "bcd"]]),
-        ("a \"b \\\" \\\\ \\n\" ''", [["a", 'b " \\ \\n', ""]]),
+        ('a "b \\" \\\\ \\n" \'\'', [["a", 'b " \\ \\n', ""]]),
         ("a # b; c\nd#e", [["a"], ["d#e"]]),
         ("a \\\n b", [["a", "b"]]),
         ("a {run_dir}/x ${B} $C", [["a", "{run_dir}/x", "${B}", "$C"]]),
@@ -46,10 +46,12 @@ def test_bash_statements(command: str, expected: list[list[str]]) -> None:
 @pytest.mark.parametrize(
     ("command", "expected"),
     [
-        ("Set-Location -LiteralPath 'a[1] ''b'''; python x.py", [["Set-Location", "-LiteralPath", "a[1] 'b'"],
-                                                              ["python", "x.py"]]),
-        ("& 'C:\\a b\\python.exe' -c \"x `\" y\"", [["C:\\a b\\python.exe", "-c", 'x " y']]),
-        ("a \"b \"\"c\"\" d\"", [["a", 'b "c" d']]),
+        (
+            "Set-Location -LiteralPath 'a[1] ''b'''; python x.py",
+            [["Set-Location", "-LiteralPath", "a[1] 'b'"], ["python", "x.py"]],
+        ),
+        ('& \'C:\\a b\\python.exe\' -c "x `" y"', [["C:\\a b\\python.exe", "-c", 'x " y']]),
+        ('a "b ""c"" d"', [["a", 'b "c" d']]),
         ("a `\n b", [["a", "b"]]),
         ("a <# b; c #> d # e", [["a", "d"]]),
         ("a {run_dir}\\x | b", [["a", "{run_dir}\\x"], ["b"]]),
@@ -68,7 +70,7 @@ def test_cmd_statements() -> None:
     ("command", "shell", "expected"),
     [
         ("a $(b `c`) (d; e)", "bash", [["c"], ["b", "`c`"], ["d"], ["e"], ["a", "$(b `c`)"]]),
-        ('a "x $(b \'c d\')"', "bash", [["b", "c d"], ["a", "x $(b 'c d')"]]),
+        ("a \"x $(b 'c d')\"", "bash", [["b", "c d"], ["a", "x $(b 'c d')"]]),
         ("a <(b) ", "bash", [["b"], ["a", "<(b)"]]),
         ("if (a) { b } else { c }", "pwsh", [["a"], ["b"], ["c"], ["if", "()", "{}", "else", "{}"]]),
         ('a "x $(b)"', "pwsh", [["b"], ["a", "x $(b)"]]),
@@ -98,8 +100,19 @@ def test_a_powershell_text_is_no_program() -> None:
 
 @pytest.mark.parametrize(
     ("command", "shell"),
-    [("a 'b", "bash"), ('a "b', "bash"), ("a $(b", "bash"), ("a `b", "bash"), ("(" * 40, "bash"), ("a ${b", "bash"),
-     ("a 'b", "pwsh"), ("if (a { b", "pwsh"), ("@'\nx", "pwsh"), ('a "b', "cmd"), ("a", "fish")],
+    [
+        ("a 'b", "bash"),
+        ('a "b', "bash"),
+        ("a $(b", "bash"),
+        ("a `b", "bash"),
+        ("(" * 40, "bash"),
+        ("a ${b", "bash"),
+        ("a 'b", "pwsh"),
+        ("if (a { b", "pwsh"),
+        ("@'\nx", "pwsh"),
+        ('a "b', "cmd"),
+        ("a", "fish"),
+    ],
 )
 def test_what_cannot_be_read_is_named(command: str, shell: str) -> None:
     with pytest.raises(CommandError):

@@ -11,13 +11,13 @@ from llm_loop.contract import schemas
 from llm_loop.contract.cycle_event import PREVIEW_CHARACTERS, CycleEvent
 from llm_loop.contract.decision import Action, IdeaCategory
 from llm_loop.contract.run import RunState
-from tests.contract.real_loop import journal
+from tests.contract.real_loop import journal, journal_of_changed_code
 
 ADDED_BY_THE_JOURNAL = {"seq", "ts_utc", "event"}
 
 
-def real_cycles() -> list[dict[str, Any]]:
-    cycles = [event for event in journal() if event["event"] == "cycle"]
+def real_cycles(events: tuple[dict[str, Any], ...] | None = None) -> list[dict[str, Any]]:
+    cycles = [event for event in (journal() if events is None else events) if event["event"] == "cycle"]
     return [{name: value for name, value in one.items() if name not in ADDED_BY_THE_JOURNAL} for one in cycles]
 
 
@@ -34,6 +34,17 @@ def test_what_a_real_loop_writes_is_what_the_schema_says() -> None:
     assert cycles[2]["proposals"][0]["quality_gate"]["blocked"] is True
     assert cycles[3]["codex"]["mentor"]["error"] and cycles[3]["run_outcome"] is None
     assert cycles[0]["delta_best"] is None and cycles[2]["delta_best"] is not None
+    assert [one["delta_tied"] for one in cycles] == [None] * 4, "no noise is known"
+    assert [one["use"]["calls"] for one in cycles] == [2, 2, 2, 2], "a worker asked twice, or worker and mentor"
+    assert [one["use"]["cycle_trace_id"] for one in cycles] == [one["cycle_trace_id"] for one in cycles]
+    assert cycles[1]["codex"]["mentor"]["agent"] == "command" and cycles[1]["codex"]["mentor"]["error"] is None
+
+
+def test_so_is_the_event_of_a_run_of_changed_code() -> None:
+    (cycle,) = real_cycles(journal_of_changed_code())
+    assert schemas.violations("cycle_event", cycle) == []
+    code = cycle["proposals"][0]["code"]
+    assert [file["path"] for file in code["files"]] == ["settings.txt"] and code["diff"] == ""
 
 
 def test_a_real_event_goes_through_the_dataclass_unchanged() -> None:
@@ -64,6 +75,8 @@ def test_closed_sets_are_those_of_the_code() -> None:
         ({"best": {"run_id": "R1"}}, "best"),
         ({"proposals": [{}]}, "proposals.0"),
         ({"auto_repair": {}}, "auto_repair"),
+        ({"codex": {}}, "codex"),
+        ({"use": {"calls": 1}}, "use"),
     ],
 )
 def test_what_differs_is_named(change: dict[str, Any], said: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from llm_loop.contract import schemas
+from llm_loop.contract.code_change import CodeChange
 from llm_loop.contract.cycle_event import CycleEvent
 from llm_loop.contract.decision import Decision
 from llm_loop.contract.result import Result
@@ -21,7 +22,14 @@ from llm_loop.contract.run import Run
 from llm_loop.errors import ContractError
 
 Schema = dict[str, Any]
-BESIDE = {"decision": Decision, "review": Review, "result": Result, "run": Run, "cycle_event": CycleEvent}
+BESIDE = {
+    "decision": Decision,
+    "review": Review,
+    "result": Result,
+    "code_change": CodeChange,
+    "run": Run,
+    "cycle_event": CycleEvent,
+}
 SPOKEN = ("decision", "review")
 """What agents answer with: structured output takes these."""
 

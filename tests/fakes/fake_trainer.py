@@ -74,6 +74,10 @@ def main(mode: str, number: float) -> int:
     elif mode == "nan":
         with (folder / "metrics.jsonl").open("a", encoding="utf-8") as stream:
             stream.write('{"epoch": 1, "epochs": 1, "train_loss": NaN, "val_log_loss": NaN}\n')
+    elif mode == "diverged":
+        with (folder / "metrics.jsonl").open("a", encoding="utf-8") as stream:
+            stream.write('{"epoch": 1, "epochs": 9, "train_loss": NaN, "val_log_loss": NaN}\n')
+        until_stopped(folder)
     elif mode == "bad_result":
         (folder / "result.json").write_text('{"metric": 3', encoding="utf-8")
     elif mode == "nan_result":

@@ -72,6 +72,29 @@ def test_nothing_is_written_when_nothing_changes(pad: MarkdownFile) -> None:
     assert pad.read() == START
 
 
+def test_reading_costs_one_look_and_follows_every_hand(pad: MarkdownFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+    real = files.read_bytes
+    monkeypatch.setattr(files, "read_bytes", lambda path: (read.append(path), real(path))[1])
+    assert [pad.read(), pad.read()] == ["", ""]
+    add(pad, "a")
+    assert [pad.read(), pad.read()] == ["# Pad\na\n"] * 2
+    before = len(read)
+    assert pad.read() == "# Pad\na\n" and len(read) == before, "as it was: not opened"
+    pad.path.write_text("# Pad\nb\n", encoding="utf-8", newline="")  # no longer and no shorter
+    os.utime(pad.path, ns=(1, 1))
+    assert pad.read() == "# Pad\nb\n"
+    other = pad.path.with_name("other")
+    other.write_text("# Pad\nc\n", encoding="utf-8", newline="")
+    os.utime(other, ns=(1, 1))
+    other.replace(pad.path)
+    assert pad.read() == "# Pad\nc\n", "an editor that replaces"
+    add(pad, "d")
+    assert pad.read() == "# Pad\nc\nd\n" and kept(pad) == ["# Pad\nc\n"]
+    pad.path.unlink()
+    assert pad.read() == ""
+
+
 def test_a_persons_edit_is_reported_once_kept_and_merged(pad: MarkdownFile, tmp_path: Path, clock: MovedClock) -> None:
     add(pad, "a")
     mine = "my words\r\n# Pad\r\na\r\n  indented  \r\n"

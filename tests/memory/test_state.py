@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from llm_loop.contract.run import RunState
+from llm_loop.contract.context import Streaks
+from llm_loop.contract.run import RunCode, RunState
 from llm_loop.errors import CorruptFileError
 from llm_loop.memory import state as states
 from llm_loop.memory.state import LoopState, SlotUse, apply, apply_all
 from tests.memory.campaign_events import GATE, campaign, proposal
+from tests.memory.old_journal import old_journal, old_state
 
 
 def after(count: int) -> LoopState:
@@ -107,6 +109,63 @@ def test_recent_experiments_are_bounded() -> None:
         state = apply(state, ending | {"seq": seq})
     assert len(state.recent_experiments) == states.RECENT_EXPERIMENTS
     assert state.recent_experiments[-1] == ("key-R0001", states.RECENT_EXPERIMENTS + 9)
+
+
+# ---------------------------------------------------------------- code versions, and a journal without them
+
+
+def test_a_runs_code_is_what_its_events_say() -> None:
+    first = after(10)
+    launched = apply(first, _event("code_version", moment="launch", version="aaa", attempt=1))
+    assert launched.runs["R0001"].code == RunCode(version="aaa", repository_version="aaa")
+    placed = apply(launched, _event("code_placed", place={"checkout_id": "c"}))
+    assert placed.runs["R0001"].code == RunCode(version="aaa", repository_version="aaa", place={"checkout_id": "c"})
+    ended = apply(placed, _event("code_version", moment="end", version="bbb", attempt=1))
+    assert (ended.runs["R0001"].code.version, ended.runs["R0001"].code.version_at_end) == ("aaa", "bbb")
+    assert through_json(ended) == ended
+    late = _event("code_version", moment="end", version="bbb", attempt=1) | {"run_id": "R0099"}
+    assert apply(ended, late).runs == ended.runs, "a run whose cycle is closed is the journal's alone"
+
+
+def test_code_that_finds_no_place_takes_the_acceptance_back() -> None:
+    reviewed = after(9)
+    assert reviewed.plan is not None and reviewed.plan.accepted is not None
+    refused = apply(reviewed, _event("place_refused", why="no link can be made to data")).plan
+    assert refused is not None and refused.step == "decide"
+    last = refused.proposals[-1]
+    assert last["accepted"] is False and last["quality_gate"]["issues"] == ["code_not_placed"]
+    assert last["quality_gate"]["details"][0]["message"] == "no link can be made to data"
+    assert refused.accepted == proposal(True), "the worker's own stands again"
+
+
+def _event(kind: str, **fields: Any) -> dict[str, Any]:
+    return {"seq": 99, "ts_utc": "2026-03-01T22:00:00Z", "event": kind, "run_id": "R0001"} | fields
+
+
+@pytest.mark.parametrize("cut", range(len(old_journal()) + 1))
+def test_an_old_journal_folds(cut: int) -> None:
+    snapshot = through_json(apply_all(LoopState(), old_journal()[:cut]))
+    assert apply_all(snapshot, old_journal()[cut:]) == apply_all(LoopState(), old_journal())
+
+
+def test_what_an_old_journal_comes_to() -> None:
+    state = apply_all(LoopState(), old_journal())
+    assert (state.cycle, state.cycles_closed, state.runs_made, state.calls_made) == (4, 2, 3, 5)
+    assert state.runs["R0003"].state is RunState.RUNNING and state.runs["R0003"].code == RunCode()
+    assert state.plan is not None and state.plan.call_id == "C0004-aaaaaaa4-worker-5"
+    use = {key: (role.calls, role.unknown_usage) for key, role in state.agent_use.by_role.items()}
+    assert use == {"worker/command": (4, 3), "mentor/command": (1, 1)}, "the call in flight has not ended yet"
+    worth = state.mentor_worth
+    assert (worth.asked, worth.challenges, worth.adopted, worth.others) == (1, 1, {"gained": 1}, {"first": 1})
+    assert (state.reviews.challenge_streak, state.reviews.asked_cycle) == (1, 2)
+    assert state.streaks == Streaks(trainings_in_a_row=2, cycles_without_web_search=2, challenges_in_a_row=1)
+
+
+def test_an_old_snapshot_is_named_and_its_journal_gives_the_state(tmp_path: Path) -> None:
+    state = apply_all(LoopState(), old_journal())
+    (tmp_path / "state.json").write_text(json.dumps({"loop": old_state(state.to_json())}), encoding="utf-8")
+    with pytest.raises(CorruptFileError, match="not a state of this version"):
+        states.load(tmp_path / "state.json")
 
 
 # ---------------------------------------------------------------- on disk

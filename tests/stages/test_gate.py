@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from llm_loop.contract.command_policy import CommandPolicy, ProgramRule, PythonRule
-from llm_loop.contract.decision import Action, Decision, Edit, Housekeeping, RunFile
+from llm_loop.contract.decision import Action, Decision, Housekeeping, RunFile
 from llm_loop.errors import ConfigError
 from llm_loop.stages.gate import GateContext, Verdict, judge, load_policy
 from llm_loop.stages.gate_rules.forbidden import word_pattern
@@ -355,7 +355,6 @@ FIELDS: list[tuple[dict[str, Any], str]] = [
     ({"stop_patterns": ("nan", " ")}, "stop_pattern_empty"),
     ({"run_label": "bad\nlabel"}, "control_character"),
     ({"run_label": "wide_" * 40}, "run_label_too_long"),
-    ({"edits": (Edit(path="a.py", new_text=""),)}, "edits_not_supported"),
     ({"install_packages": ("timm",)}, "install_packages_not_supported"),
     ({"housekeeping": Housekeeping(todo_new=("a", "b", "c"))}, "too_many_todo"),
     ({"housekeeping": Housekeeping(resolve_shared_todo_ids=tuple("abcdefg"))}, "too_many_todo"),

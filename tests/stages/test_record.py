@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from llm_loop.contract.result import Direction
+from llm_loop.contract.result import Direction, Result
 from llm_loop.contract.run import RunState
 from llm_loop.stages.record import Evidence, record
+from llm_loop.system import files
 from llm_loop.system.processes import EndCause, Ending
+from tests.file_holding import held_open
 
 WELL = Ending(cause=EndCause.EXITED, exit_code=0)
 
@@ -74,3 +79,62 @@ def test_logs_and_metrics_that_are_no_files_are_passed_over(evidence: Evidence) 
         os.mkfifo(path)
     assert record(WELL, None, evidence).cause == "no_result"
     assert record(Ending(cause=EndCause.EXITED, exit_code=3), None, evidence).cause == "exit_code_3"
+
+
+RESULT = Result(
+    metric="val_log_loss", direction=Direction.MIN, value=0.25, best_val_score=-0.25, best_epoch=1, n=100
+).to_json() | {"run_seconds": 0.1}
+ROW = {"epoch": 1, "epochs": 1, "train_loss": 0.5, "val_log_loss": 0.25, "val_accuracy": 0.9}
+
+
+def leave_behind(folder: Path, *, with_result: bool) -> Path:
+    """Write what a trainer leaves; return the file that says how the run went."""
+    (folder / "metrics.jsonl").write_text(json.dumps(ROW) + "\n", encoding="utf-8")
+    if not with_result:
+        return folder / "metrics.jsonl"
+    (folder / "result.json").write_text(json.dumps(RESULT), encoding="utf-8")
+    return folder / "result.json"
+
+
+@pytest.mark.parametrize("with_result", [True, False], ids=["result.json", "metrics.jsonl"])
+def test_what_a_scanner_holds_for_a_while_is_waited_for(evidence: Evidence, with_result: bool) -> None:
+    with held_open(leave_behind(evidence.folder, with_result=with_result), alone=True) as holder:
+        assert holder.stdin is not None
+        letting_go = threading.Timer(0.3, holder.stdin.close)
+        letting_go.start()
+        outcome = record(WELL, None, evidence)
+        letting_go.join()
+    assert (outcome.state, outcome.cause) == (RunState.COMPLETED, None)
+    assert outcome.result is not None and outcome.result.value == 0.25
+    assert outcome.metrics == {"val_log_loss": 0.25, "val_accuracy": 0.9}
+
+
+def test_a_result_that_is_held_for_ever_is_an_invalid_one(evidence: Evidence) -> None:
+    began = time.monotonic()
+    with held_open(leave_behind(evidence.folder, with_result=True), alone=True):
+        outcome = record(WELL, None, evidence)
+    assert time.monotonic() - began < 10, "nobody waits for ever"
+    if os.name == "nt":
+        assert (outcome.state, outcome.cause) == (RunState.FAILED, "invalid_result")
+        assert "cannot be read" in (outcome.detail or "")
+    else:
+        assert outcome.state is RunState.COMPLETED, "readers share here"
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_refused_reading_is_tried_again_on_windows_only(
+    evidence: Evidence, monkeypatch: pytest.MonkeyPatch, shared: bool
+) -> None:
+    path, real, refusals = leave_behind(evidence.folder, with_result=True), os.open, [3]
+
+    def refuse(name: Path, *words: int) -> int:
+        if name == path and refusals[0]:
+            refusals[0] -= 1
+            raise PermissionError(13, "used by another process", str(name))
+        return real(name, *words)
+
+    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(files, "_FILES_ARE_SHARED", shared)
+    outcome = record(WELL, None, evidence)
+    assert outcome.cause == (None if shared else "invalid_result")
+    assert refusals == [0 if shared else 2]

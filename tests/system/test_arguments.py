@@ -19,7 +19,7 @@ HOSTILE = [
     "^caret^",
     'a "quoted" word',
     "it's",
-    'end with backslash\\',
+    "end with backslash\\",
     'C:\\a b\\"c\\\\',
     "two\nlines",
     "tab\there",

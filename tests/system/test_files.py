@@ -40,6 +40,31 @@ def test_json_is_for_people_and_has_no_nan(tmp_path: Path) -> None:
     assert leftovers(tmp_path) == []
 
 
+def test_line_ends_are_read_as_one_kind(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"one\r\ntwo\rthree\n")
+    assert files.read_text(tmp_path / "a.txt") == "one\ntwo\nthree\n"
+
+
+def test_large_contents_go_through_whole(tmp_path: Path) -> None:
+    data = bytes(range(256)) * 1000
+    files.replace_bytes(tmp_path / "a.bin", memoryview(data))
+    assert files.read_bytes(tmp_path / "a.bin") == data == (tmp_path / "a.bin").read_bytes()
+    files.replace_bytes(tmp_path / "a.bin", b"")
+    assert files.read_bytes(tmp_path / "a.bin") == b""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes are POSIX'")
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_files_are_for_whom_the_umask_says(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        files.replace_text(tmp_path / "a.txt", "x")
+        files.append_line(tmp_path / "b.txt", "x")
+    finally:
+        os.umask(before)
+    assert {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {0o666 & ~umask}
+
+
 CORRUPT = {
     "trailing comma": b'{"a": 1,}',
     "empty": b"",
@@ -127,6 +152,32 @@ def test_a_file_held_for_ever_costs_its_second_once(tmp_path: Path, monkeypatch:
         files.replace_text(path, "newer")
     assert sum(pauses) - before > 0.9, "once it was free, it is waited for again"
     assert leftovers(tmp_path) == [] and path.read_text(encoding="utf-8") == "new"
+
+
+def test_a_reader_that_gave_up_costs_the_writer_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader soon gives up; the writer still has its second."""
+    real, pauses = os.replace, list[float]()
+    path = tmp_path / "state.json"
+    files.replace_text(path, "old")
+
+    def refuse(*_: object) -> int:
+        raise PermissionError(errno.EACCES, "used by another process")
+
+    def refuse_for_a_while(source: Path, target: Path) -> None:
+        if len(pauses) < 20:
+            refuse()
+        real(source, target)
+
+    monkeypatch.setattr(files, "_FILES_ARE_SHARED", True)
+    monkeypatch.setattr(files.time, "sleep", pauses.append)
+    with monkeypatch.context() as held:
+        held.setattr(os, "open", refuse)
+        with pytest.raises(PermissionError):
+            files.read_text(path)
+    assert 0.05 < sum(pauses) < 0.2
+    monkeypatch.setattr(os, "replace", refuse_for_a_while)
+    files.replace_text(path, "new")
+    assert files.read_text(path) == "new"
 
 
 def _made(path: Path) -> Path:

@@ -303,18 +303,24 @@ import importlib, os, pathlib, sys
 sys.path.insert(0, str(pathlib.Path(sys.argv[1]).parent))
 import keeper
 platform = importlib.import_module("platform_windows" if os.name == "nt" else "platform_posix")
-platform.keep_awake = lambda awake: pathlib.Path("asked").write_text(str(awake))
+asked = []
+def keep_awake(awake):
+    asked.append(awake)
+    pathlib.Path("asked").write_text(" ".join(map(str, asked)))
+platform.keep_awake = keep_awake
 sys.exit(keeper.main(sys.argv[2]))
 """
 
 
-def test_a_keeper_keeps_the_machine_awake_while_it_lives(tmp_path: Path) -> None:
-    """Whatever becomes of the daemon: the wish is the keeper's own, and ends with it."""
-    with held(tmp_path, *NOTHING) as one:
+def test_a_keeper_keeps_the_machine_awake_while_a_run_trains_and_lets_go_after(tmp_path: Path) -> None:
+    """Whatever becomes of the daemon: the wish is the keeper's own, and a killed keeper's ends with it too."""
+    training = "import pathlib; pathlib.Path('meanwhile').write_text(pathlib.Path('asked').read_text())"
+    with held(tmp_path, *python(training)) as one:
         argv = python(AWAKE, str(processes._KEEPER), str(tmp_path))
         assert subprocess.run(argv, cwd=tmp_path, timeout=20, check=False).returncode == 0
         assert one.ended().cause is EndCause.EXITED
-    assert (tmp_path / "asked").read_text(encoding="utf-8") == "True"
+    assert (tmp_path / "meanwhile").read_text(encoding="utf-8") == "True"
+    assert (tmp_path / "asked").read_text(encoding="utf-8") == "True False"
 
 
 def test_a_clock_that_jumps_breaks_no_deadline(monkeypatch: pytest.MonkeyPatch) -> None:

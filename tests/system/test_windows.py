@@ -110,6 +110,55 @@ def test_a_killed_keepers_tree_ends_though_another_process_holds_its_job(tmp_pat
             kernel.CloseHandle(job)
 
 
+def test_a_command_is_in_its_job_before_it_can_run(tmp_path: Path) -> None:
+    """One that was never let go ends with the job's last handle: a keeper may be killed at any instruction."""
+    platform, suspended = processes.platform, 0x00000004
+    tree = platform.ProcessTree()
+    with (tmp_path / "out").open("w+b") as stream:
+        child = platform._create_process(SLEEP, str(tmp_path), [stream] * 3, None, suspended, tree._job)
+    assert platform._living(tree._job) == 1 and is_alive(child.pid)
+    platform._kernel().CloseHandle(tree._job)
+    eventually(lambda: not is_alive(child.pid))
+
+
+KILLED_WHILE_STARTING = """
+import os, sys
+from pathlib import Path
+from llm_loop.system import platform_windows as windows
+real = windows._create_process
+def killed_in_the_middle(argv, cwd, streams, env, flags, job):
+    child = real(argv, cwd, streams, env, flags | 0x00000004, job)  # suspended, as Windows itself makes each at first
+    Path(sys.argv[1]).write_text(str(child.pid))
+    windows._kernel().TerminateProcess(-1, 1)
+windows._create_process = killed_in_the_middle
+windows.start_detached([sys.executable, "-c", "import time; time.sleep(600)"], os.environ)
+"""
+
+
+def test_a_daemon_killed_while_it_starts_a_keeper_leaves_none_that_never_runs(
+    tmp_path: Path, clean_environ: dict[str, str]
+) -> None:
+    argv = [REAL_PYTHON, "-X", "utf8", "-c", KILLED_WHILE_STARTING, str(tmp_path / "pid")]
+    assert subprocess.run(argv, env=clean_environ, timeout=30, check=False).returncode == 1
+    pid = int((tmp_path / "pid").read_text(encoding="ascii"))
+    eventually(lambda: not is_alive(pid))
+
+
+def test_without_job_lists_a_command_is_put_into_its_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows before 10 knows none."""
+    platform = processes.platform
+    monkeypatch.setattr(platform, "_ATTRIBUTE_JOB_LIST", 0x0002FFFF)
+    tree = platform.ProcessTree()
+    with (tmp_path / "out").open("w+b") as out, Path(os.devnull).open("rb") as nothing:
+        env = {**os.environ, "GREETING": "grüße \N{ROCKET}"}
+        text = "import os; print(os.environ['GREETING'])"
+        tree.start(python(text), str(tmp_path), nothing, out, out, env)
+        assert platform._living(tree._job) >= 1
+        assert tree.wait(20) and tree.exit_code() == 0
+    assert (tmp_path / "out").read_text(encoding="utf-8") == "grüße \N{ROCKET}\n"
+    tree.end_all()
+
+
 def test_an_exit_code_of_259_is_no_life() -> None:
     """259 is what Windows answers for a process that runs."""
     process = subprocess.Popen([REAL_PYTHON, "-I", "-S", "-c", "import sys; sys.exit(259)"])
@@ -132,16 +181,17 @@ def test_a_keeper_is_asked_for_without_console_and_job(monkeypatch: pytest.Monke
     """Detached, in a group of its own, away from the job; where that is refused, all but the last, and it is said."""
     asked: list[int] = []
 
-    def refuse_to_break_away(*_: object, creationflags: int, **__: object) -> str:
-        asked.append(creationflags)
-        if creationflags & 0x01000000:
+    def refuse_to_break_away(argv: list[str], cwd: None, streams: object, env: object, flags: int, job: int) -> str:
+        asked.append(flags)
+        if flags & 0x01000000:
             raise PermissionError(13, "Access is denied")
         return "started"
 
-    monkeypatch.setattr(processes.platform.subprocess, "Popen", refuse_to_break_away)
+    monkeypatch.setattr(processes.platform, "_create_process", refuse_to_break_away)
     process, notice = processes.platform.start_detached(["keeper"], {})
     assert process == "started" and "could not break away" in (notice or "")
-    assert asked == [0x00000008 | 0x00000200 | 0x01000000, 0x00000008 | 0x00000200]
+    detached = 0x00000008 | 0x00000200
+    assert asked == [detached | 0x01000000] * 2 + [detached], "in a job of ours, then without; then inside this job"
 
 
 @pytest.mark.parametrize(("event", "gesture"), [(2, "closed"), (5, "shutdown"), (6, "shutdown"), (0, None), (1, None)])
@@ -190,7 +240,7 @@ def test_who_listens_asks_windows_for_console_events(monkeypatch: pytest.MonkeyP
 def test_the_machine_is_kept_awake_and_let_go() -> None:
     """The call answers with the wish that stood before."""
     ask: Callable[[int], int] = processes.platform._kernel().SetThreadExecutionState
-    processes.keep_awake(True)
+    processes.platform.keep_awake(True)
     assert ask(0x80000001) & 0x00000001, "the system was asked to stay awake"
-    processes.keep_awake(False)
+    processes.platform.keep_awake(False)
     assert not ask(0x80000000) & 0x00000001, "and let go"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,7 +12,12 @@ from pathlib import Path
 import pytest
 
 from llm_loop.contract.paths import WorkspacePaths
+from llm_loop.errors import ConfigError
 from llm_loop.system import files
+from llm_loop.system.instance_lock import is_held
+from llm_loop.verbs.start import check_length
+from tests.conftest import eventually, make_workspace
+from tests.loop_process import script
 from tests.views.lock_holder import hold_lock
 
 
@@ -62,3 +69,62 @@ def test_a_file_in_the_way_is_one_line(
     done = llm_loop(root, clean_environ, "start", *flags)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "logs" in done.stderr.splitlines()[-1]
+
+
+def a_folder_of(length: int, root: Path) -> Path:
+    """Return a path below ``root`` of so many characters."""
+    folder = root
+    while length - len(str(folder)) > 100:
+        folder /= "d" * 60
+    return folder / ("d" * (length - len(str(folder)) - 1))
+
+
+def test_no_folder_is_too_long_but_for_windows(tmp_path: Path) -> None:
+    folder = a_folder_of(258, tmp_path)
+    check_length("the workspace", folder, longest=258)
+    check_length("the workspace", folder / ".." / folder.name, longest=258)
+    check_length("the workspace", folder / "x" / "y", longest=None)
+    for longer in (folder.with_name(folder.name + "d"), folder.with_name(folder.name[:-1] + "\N{ROCKET}")):
+        with pytest.raises(ConfigError) as caught:
+            check_length("the workspace", longer, longest=258)
+        words = str(caught.value)
+        assert str(longer) in words and "is 259 characters long" in words and "a shorter path" in words
+
+
+@pytest.mark.parametrize("key", [None, "training_repo_root"])
+def test_a_folder_in_which_nothing_can_start_is_refused(
+    key: str | None, tmp_path: Path, clean_environ: dict[str, str]
+) -> None:
+    folder = a_folder_of(259, tmp_path)
+    try:
+        folder.mkdir(parents=True)
+    except OSError:
+        pytest.skip("this Windows has no long paths")
+    root = make_workspace(folder if key is None else tmp_path / "work", **({} if key is None else {key: str(folder)}))
+    done = llm_loop(root, clean_environ, "start", "--quiet", "--run-minutes", "0.0001")
+    if os.name == "nt":
+        assert done.returncode == 2 and f"{key or 'the workspace'}: {folder} is 259" in done.stderr.splitlines()[-1]
+        assert not (root / ".llm_loop").exists()
+    else:
+        assert done.returncode == 0, done.stderr
+
+
+def test_a_loop_in_the_background_outlives_its_starter_and_ends_on_request(
+    tmp_path: Path, clean_environ: dict[str, str]
+) -> None:
+    root = make_workspace(tmp_path / "Prüf stand")
+    script(root, {"train": "silent"})
+    paths = WorkspacePaths(root)
+    try:
+        done = llm_loop(root, clean_environ, "start", "--detach")
+        assert done.returncode == 0 and "runs in the background" in done.stdout, done
+        status = llm_loop(root, clean_environ, "status", "--json")
+        assert json.loads(status.stdout)["daemon"]["condition"] == "running"
+        eventually(lambda: list(paths.runs.glob("R0001/attempt-1/started.json")), 30)
+        assert llm_loop(root, clean_environ, "start", "--detach").returncode == 3, "it holds the workspace"
+    finally:
+        stopped = llm_loop(root, clean_environ, "stop")
+    assert stopped.returncode == 0 and "The loop has ended." in stopped.stdout
+    assert not is_held(paths.instance_lock) and paths.daemon_log.exists()
+    (ending,) = [json.loads(path.read_text(encoding="utf-8")) for path in paths.runs.glob("*/attempt-*/exit.json")]
+    assert ending["cause"] == "stopped", "its run was ended politely"

@@ -10,6 +10,7 @@ import pytest
 
 from llm_loop.views.lines import PlainLines
 from llm_loop.views.reading import SnapshotReader
+from llm_loop.views.wording import local_time
 from tests.views.workspace_builder import PASSED, WorkspaceBuilder, a_decision, a_review
 
 Hold = Callable[[WorkspaceBuilder], int]
@@ -143,6 +144,38 @@ def test_other_events(workspace: WorkspaceBuilder, output: Output) -> None:
         "a person changed .llm_loop/artifacts/workpad.md",
         "flag STOP_DAEMON seen",
         "loop ended: stopped on request",
+    ]
+
+
+def test_what_keeps_codex_away_and_what_becomes_of_code(workspace: WorkspaceBuilder, output: Output) -> None:
+    record = workspace.ledger.record
+    out = {"agent": "codex", "wait_s": 60.0, "until_utc": "2026-01-02T03:04:05Z"}
+    login = {"cause": "login", "message": "401", "tell": "person", "sentence": "The login is over: log in again"}
+    record("agent_out", **out, role=None, **login, failures=1)
+    record("agent_out", **out, role=None, **login, failures=2)
+    overload = {"cause": "overload", "message": "busy", "tell": "nobody", "sentence": "The service is busy"}
+    record("agent_out", **out, role="mentor", **overload, failures=1)
+    record("agent_back", agent="codex", role="worker")
+    of = workspace.open_cycle()
+    workspace.propose(of, a_decision("placed nowhere"))
+    record("place_refused", **of, why="no link can be made to data")
+    code = {"run_id": "R0001", "attempt": 1, "version": "bbb", "why": None}
+    record("code_version", **code, moment="launch")
+    record("code_version", **code, moment="end", began="bbb", changed=False)
+    record("code_version", **code, moment="end", began="aaa", changed=True)
+    chosen = {"mode": "read-only", "windows_sandbox": None, "reason": "no sandbox works"}
+    record("sandbox_chosen", **chosen, mend=None)
+    record("sandbox_chosen", **chosen, mend="install bubblewrap")
+    until = local_time("2026-01-02T03:04:05Z")
+    assert output.look() == [
+        f"codex rests until {until}: login",
+        "ALARM The login is over: log in again (401)",
+        f"codex rests until {until}: login",
+        f"codex as mentor rests until {until}: overload",
+        "codex as worker answers again",
+        "C0001 the change of code is refused: no link can be made to data",
+        "ALARM the code of R0001 changed while it ran: it began as version aaa and ended as bbb",
+        "ALARM Codex works in the sandbox read-only: no sandbox works; mend: install bubblewrap",
     ]
 
 

@@ -218,6 +218,35 @@ def test_a_state_with_a_wrong_type_inside(workspace: WorkspaceBuilder, reader: S
     assert snapshot.runs == () and any("state.json" in note for note in snapshot.notes)
 
 
+@pytest.mark.parametrize(
+    ("part", "broken"),
+    [
+        ("agent_use", {"night_calls": "\x1b[31mmany"}),
+        ("agent_use", {"by_role": {"worker/codex": {"role": "worker", "agent": "codex", "calls": {}}}}),
+        ("mentor_worth", {"adopted": {"gained": 1}, "asked": None}),
+    ],
+)
+def test_costs_of_a_wrong_type(
+    part: str, broken: dict[str, Any], workspace: WorkspaceBuilder, reader: SnapshotReader
+) -> None:
+    workspace.launch(workspace.stage("first"))
+    workspace.save()
+    value = json.loads(workspace.paths.state.read_text("utf-8"))
+    value["loop"][part] |= broken
+    workspace.paths.state.write_text(json.dumps(value), encoding="utf-8")
+    snapshot = reader.take()
+    assert any("state.json" in note for note in snapshot.notes)
+    assert snapshot.agents.roles == () and "\x1b" not in json.dumps(snapshot.to_json())
+
+
+def test_who_would_decide_in_a_loop_that_does_not_run(workspace: WorkspaceBuilder, reader: SnapshotReader) -> None:
+    assert (reader.take().decides, reader.take().agents.worker) == ("built-in planner", "builtin")
+    workspace.paths.codex_home.mkdir(parents=True)
+    (workspace.paths.codex_home / "auth.json").write_text('{"OPENAI_API_KEY": "k"}', encoding="utf-8")
+    snapshot = reader.take()
+    assert (snapshot.decides, snapshot.agents.worker) == ("Codex (its own default model)", "codex")
+
+
 def test_any_value_in_a_heartbeat(workspace: WorkspaceBuilder, reader: SnapshotReader, hold: Hold) -> None:
     workspace.launch(workspace.stage("first"))
     workspace.save()
@@ -226,6 +255,7 @@ def test_any_value_in_a_heartbeat(workspace: WorkspaceBuilder, reader: SnapshotR
     kinds: tuple[Any, ...] = (None, [], {}, "text", -1, 1e400, True, {"R0001": [1]}, in_a_run)
     for junk in kinds:
         keys = ("runs", "holds", "best", "cycle", "phase", "idle_fraction", "worker", "started_utc", "reason", "slots")
+        keys += ("agents", "sandbox")
         beat = {"daemon_status": "running", "pid": pid, "updated_utc": "x", **dict.fromkeys(keys, junk)}
         workspace.paths.heartbeat.write_text(json.dumps(beat), encoding="utf-8")
         snapshot = reader.take()

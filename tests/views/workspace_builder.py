@@ -12,7 +12,7 @@ from llm_loop.config import load_config
 from llm_loop.contract.decision import Action, Decision, IdeaCategory
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.contract.result import Direction, Result
-from llm_loop.contract.run import Run
+from llm_loop.contract.run import Run, RunCode
 from llm_loop.cycle.closing import close
 from llm_loop.cycle.context import Context
 from llm_loop.cycle.ledger import Ledger
@@ -22,6 +22,7 @@ from llm_loop.stages.learn import Memory
 from llm_loop.stages.prepare import prepare
 from llm_loop.system import files
 from llm_loop.system.clock import SystemClock, utc_text
+from llm_loop.system.jobs import Jobs
 from llm_loop.system.processes import Keepers
 
 PASSED: dict[str, Any] = {"source": "primary", "blocked": False, "issues": [], "details": []}
@@ -48,6 +49,7 @@ class WorkspaceBuilder:
             memory=memory,
             engine=LocalEngine(keepers),
             calls=Calls(keepers, root),
+            jobs=Jobs(keepers, self.paths.jobs),
             environment={},
         )
 
@@ -69,7 +71,9 @@ class WorkspaceBuilder:
             "proposer": "builtin",
             "source": "primary",
             "decision": decision.to_json(),
+            "code": None,
             "unusable": None,
+            "told": None,
             "quality_gate": dict(gate),
             "accepted": not gate["blocked"],
         }
@@ -82,7 +86,12 @@ class WorkspaceBuilder:
         close(self.context, plan=plan, result="wait", reason=reason)
 
     def stage(
-        self, label: str, mentor: Mapping[str, Any] | None = None, of: Mapping[str, Any] | None = None, **decided: Any
+        self,
+        label: str,
+        mentor: Mapping[str, Any] | None = None,
+        of: Mapping[str, Any] | None = None,
+        code: RunCode | None = None,
+        **decided: Any,
     ) -> Run:
         """Open a cycle (or go on with ``of``), decide, have the mentor's word and stage the run."""
         of = self.open_cycle() if of is None else of
@@ -103,7 +112,9 @@ class WorkspaceBuilder:
                 "review": plan.review,
                 "decision_source": "primary",
                 "quality_gate": accepted["quality_gate"],
+                "use": self.ledger.state.agent_use.cycle.to_json(),
             },
+            code=code or RunCode(),
             **of,
         )
         self.ledger.record("run_staged", **of, run=run.to_json() | {"label": label}, bootstrap=False)
@@ -127,6 +138,7 @@ class WorkspaceBuilder:
     ) -> None:
         """End the run and close its cycle, as the run slots do."""
         now = utc_text(self.context.clock.utc_now())
+        run = self.ledger.state.runs[run.run_id]
         result = None
         if value is not None:
             result = Result(metric=METRIC, direction=Direction.MIN, value=value, best_val_score=-value, seed=0)
@@ -147,6 +159,8 @@ class WorkspaceBuilder:
             attempts=1,
             command="c",
             result=result,
+            code_version=run.code.version,
+            repository_version=run.code.repository_version,
         )
         self.ledger.record(
             "run_ended",
@@ -188,7 +202,11 @@ class WorkspaceBuilder:
             "error": None,
             "config_path": str(self.paths.root / "config" / "daemon_config.json"),
         }
+        before = files.signature(self.paths.heartbeat)
         files.replace_json(self.paths.heartbeat, value | fields, durable=False)
+        if before is not None:  # a daemon's beats are a second apart, never within one tick of the file system's clock
+            later_ns = max(before[0] + 1_000_000, self.paths.heartbeat.stat().st_mtime_ns)
+            os.utime(self.paths.heartbeat, ns=(later_ns, later_ns))
 
 
 def a_decision(label: str, action: Action = Action.RUN_COMMAND, **fields: Any) -> Decision:

@@ -1,6 +1,6 @@
 """Run the loop's main job and its tests on Windows Python, under Wine, on a Linux machine.
 
-    python -m tests.windows.run             the main job, then the tests marked `windows`
+    python -m tests.windows.run             the main job, then the tests marked `windows`, a real Codex in them
     python -m tests.windows.run --whole     the main job, then the whole default suite
     python -m tests.windows.run --fresh     the environments on the desk from nothing, not from the last run
     python -m tests.windows.run --minutes 25    fail when it takes longer, set-up included
@@ -26,6 +26,7 @@ from tests.windows.bench.layout import Layout, default_layout
 from tests.windows.bench.machine import check_machine
 from tests.windows.bench.problem import BenchFailure, CannotHave
 from tests.windows.bench.session import Session, enter_namespace, only_one_run
+from tests.windows.codex import SETTINGS, fetch_codex
 from tests.windows.desk import lay_out
 from tests.windows.main_job import MainJob
 from tests.windows.suite import run_suite, run_tests
@@ -60,8 +61,10 @@ def main(words: list[str]) -> int:
 
 def _on_the_bench(layout: Layout, flags: argparse.Namespace) -> Counter[str]:
     desk = lay_out(layout, CHECKOUT, fresh=flags.fresh)
+    if not flags.only_main_job:
+        fetch_codex(layout, _say)
     counts: Counter[str] = Counter()
-    with Session(layout) as windows:
+    with Session(layout, SETTINGS) as windows:
         try:
             if flags.pytest is not None:
                 return run_tests(windows, flags.pytest)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import io
 import os
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,9 @@ from tests.windows.bench.layout import Layout, default_layout
 from tests.windows.bench.problem import BenchFailure
 from tests.windows.bench.removal import mounts_below, remove
 from tests.windows.bench.runtime import export_list, exported_names
+from tests.windows.codex import unpack
 from tests.windows.counts import counts_of
-from tests.windows.marks import ON_WINDOWS
+from tests.windows.marks import LEFT_OUT, ON_WINDOWS, runs_on_windows
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 posix = pytest.mark.skipif(os.name == "nt", reason="the bench itself lives on Linux")
@@ -87,7 +90,29 @@ def test_the_variable_says_where_the_bench_lies(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_what_runs_on_windows_is_there() -> None:
-    for place in ON_WINDOWS:
+    for place in (*ON_WINDOWS, *LEFT_OUT):
         file, _, test = place.partition("::")
         assert (CHECKOUT / file).exists(), place
         assert not test or f"def {test}(" in (CHECKOUT / file).read_text(encoding="utf-8"), place
+
+
+def test_a_call_of_the_real_client_is_taken_by_its_own_name_alone() -> None:
+    assert runs_on_windows("tests\\stages\\test_decide.py::test_edits_that_climb_out_are_refused")
+    assert not runs_on_windows("tests/stages/test_decide.py::test_both_clients_tell_each_failure[a]", real_codex=True)
+    named = "tests/test_codex_pair.py::test_a_hanging_call_leaves_nothing_when_its_daemon_is_gone[keeper]"
+    assert runs_on_windows(named, real_codex=True)
+    assert not runs_on_windows(f"{LEFT_OUT[0]}[a]")
+    assert not runs_on_windows("tests/test_hostile.py::test_anything")
+
+
+def test_the_programs_alone_come_out_of_a_package(tmp_path: Path) -> None:
+    vendor = "package/vendor/x86_64-pc-windows-msvc"
+    names = [f"{vendor}/bin/codex.exe", f"{vendor}/codex-resources/voice/v.dll", "package/README.md"]
+    with tarfile.open(tmp_path / "p.tgz", "w:gz") as archive:
+        for name in (*names, "package/vendor/../../../climbed.exe"):
+            member = tarfile.TarInfo(name)
+            member.size = 2
+            archive.addfile(member, io.BytesIO(b"MZ"))
+    unpack(tmp_path / "p.tgz", tmp_path / "to")
+    found = [file for file in tmp_path.rglob("*") if file.is_file() and file.suffix != ".tgz"]
+    assert found == [tmp_path / "to" / names[0]]

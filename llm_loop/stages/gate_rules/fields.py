@@ -69,13 +69,6 @@ def _housekeeping(decision: Decision, *, blocking: bool) -> Iterator[GateIssue]:
 
 
 def _later_capabilities(decision: Decision, *, blocking: bool) -> Iterator[GateIssue]:
-    if decision.edits:
-        yield GateIssue(
-            code="edits_not_supported",
-            message="edits are refused until this version can apply them: it does not yet",
-            fix="set edits to null; give a new config as run_files, or options on the command line",
-            blocking=blocking,
-        )
     if decision.install_packages:
         yield GateIssue(
             code="install_packages_not_supported",

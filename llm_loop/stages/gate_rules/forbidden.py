@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from llm_loop.contract.decision import Decision
 from llm_loop.stages.gate_rules.verdict import GateIssue
@@ -16,6 +16,11 @@ def judge_forbidden(decision: Decision, approaches: tuple[str, ...]) -> Iterator
     texts = [("the command", decision.command), ("the label", decision.run_label)]
     for file in decision.run_files or ():
         texts.append((f"run file {file.name[:80]!r}", f"{file.name}\n{file.text}"))
+    yield from forbidden_in(texts, approaches)
+
+
+def forbidden_in(texts: Sequence[tuple[str, str]], approaches: tuple[str, ...]) -> Iterator[GateIssue]:
+    """Yield an issue for each approach named in one of ``texts``, which are pairs of a name and a text."""
     for approach in approaches:
         pattern = word_pattern(approach)
         place = next((where for where, text in texts if pattern is not None and pattern.search(text)), None)

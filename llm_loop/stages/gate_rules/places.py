@@ -28,17 +28,28 @@ _HARMLESS_DEVICES = ("/dev/null", "/dev/stdout", "/dev/stderr", "/dev/stdin", "/
 class Places:
     """Know the folders that matter, as real paths, and follow paths to them."""
 
-    def __init__(self, workspace: Path, training_repo_root: Path, sealed_root: Path, policy: CommandPolicy) -> None:
+    def __init__(
+        self,
+        workspace: Path,
+        training_repo_root: Path,
+        sealed_root: Path,
+        policy: CommandPolicy,
+        checkout: Path | None = None,
+    ) -> None:
+        """Look the folders up; ``checkout`` is the copy of the training repository that the command will run in."""
         self.policy = policy
         self.workspace = _real(workspace)
         self.repository = _real(training_repo_root)
+        self.checkout = None if checkout is None else _real(checkout)
+        self.start = self.checkout or self.repository
         self.sealed = _real(sealed_root)
         paths = WorkspacePaths(Path(self.workspace))
         self.loop = _real(paths.loop)
         self.codex_home = _real(paths.codex_home)
         self.run_dir = _case(os.path.join(self.loop, "runs", "{run}", "attempt"))
-        self.git_folders = tuple(_case(os.path.join(root, ".git")) for root in (self.workspace, self.repository))
-        self.outputs = tuple(_case(os.path.join(self.repository, name)) for name in policy.output_folders)
+        copies = (self.repository, *filter(None, [self.checkout]))
+        self.git_folders = tuple(_case(os.path.join(root, ".git")) for root in (self.workspace, *copies))
+        self.outputs = tuple(_case(os.path.join(root, name)) for root in copies for name in policy.output_folders)
         self.variables = {**os.environ, "LLM_LOOP_RUN_DIR": "{run_dir}"}
         self._seen: dict[tuple[str, str], str | None] = {}
         self._folders: dict[str, str] = {}
@@ -95,7 +106,14 @@ class Places:
 
     def is_context(self, path: str) -> bool:
         """Say whether a resolved path is a folder that exists in the training repository."""
-        return inside(path, self.repository) and os.path.isdir(path)
+        return self.is_in_repository(path) and os.path.isdir(path)
+
+    def is_in_repository(self, path: str) -> bool:
+        """Say whether a resolved path lies in the training repository or in the run's own checkout of it."""
+        return inside(path, self.repository) or self._is_in_checkout(path)
+
+    def _is_in_checkout(self, path: str) -> bool:
+        return self.checkout is not None and inside(path, self.checkout)
 
     def is_sealed(self, path: str) -> bool:
         """Say whether a resolved path, wildcards included, leads into the sealed folder."""
@@ -123,7 +141,7 @@ class Places:
         if path is None:
             return False
         if area is Area.REPOSITORY:
-            return inside(path, self.run_dir) or (inside(path, self.repository) and not self.is_protected(path))
+            return inside(path, self.run_dir) or (self.is_in_repository(path) and not self.is_protected(path))
         return self._is_removable(path)
 
     def _is_removable(self, path: str) -> bool:
@@ -132,7 +150,7 @@ class Places:
         name = os.path.basename(path)
         if path == self.run_dir or inside(path, self.run_dir):
             return path != self.run_dir
-        if inside(path, self.repository) and any(fnmatchcase(name, one) for one in self.policy.removable_names):
+        if self.is_in_repository(path) and any(fnmatchcase(name, one) for one in self.policy.removable_names):
             return True
         return any(_strictly_inside(path, root) for root in self.outputs)
 
@@ -144,7 +162,7 @@ class Places:
             return not any(fnmatchcase(path, device) for device in _HARMLESS_DEVICES)
         if any(inside(path, git) for git in self.git_folders):
             return True
-        return self._leads_into(path, self.loop) or self.is_sealed(path)
+        return (self._leads_into(path, self.loop) and not self._is_in_checkout(path)) or self.is_sealed(path)
 
 
 def inside(path: str, root: str) -> bool:

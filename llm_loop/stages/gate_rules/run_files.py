@@ -26,9 +26,7 @@ def judge_run_files(decision: Decision) -> Iterator[GateIssue]:
     """Yield what is wrong with the run files, their contents apart."""
     files = decision.run_files or ()
     if len(files) > MOST_FILES:
-        yield GateIssue(
-            code="too_many_run_files", message=f"{len(files)} run files", fix=f"give at most {MOST_FILES}"
-        )
+        yield GateIssue(code="too_many_run_files", message=f"{len(files)} run files", fix=f"give at most {MOST_FILES}")
     seen: set[str] = set()
     for file in files:
         reason = "it is given twice" if file.name.casefold() in seen else name_trouble(file.name)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llm_loop.config import CodeIsolation
+from llm_loop.contract.code_change import CodeChange
 from llm_loop.contract.command_policy import CommandPolicy
 
 
@@ -28,7 +30,9 @@ class GateContext:
 
     ``workspace``, ``training_repo_root`` and ``sealed_root`` are absolute. ``shell`` is bash, sh, pwsh
     or powershell: the one that would run the command. ``known_run_ids`` are all runs ever made,
-    ``active_run_ids`` those in a slot.
+    ``active_run_ids`` those in a slot. ``code`` is what the decision's checkout differs by from its base,
+    ``checkout`` that checkout when the command will run in it (None: in the training repository itself);
+    ``isolation`` is the configuration's ``code_isolation``.
     """
 
     workspace: Path
@@ -39,6 +43,9 @@ class GateContext:
     shell: str
     known_run_ids: frozenset[str]
     active_run_ids: tuple[str, ...]
+    code: CodeChange | None = None
+    checkout: Path | None = None
+    isolation: CodeIsolation = CodeIsolation.AUTO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

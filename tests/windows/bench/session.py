@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,17 +73,17 @@ class Done:
 class Session:
     """A Windows for one run. ``with Session(layout) as windows: windows.run([PYTHON, ...], ...)``.
 
-    Must be entered inside a namespace (``enter_namespace``).
+    Must be entered inside a namespace (``enter_namespace``). ``settings`` are variables for all its programs.
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, settings: Mapping[str, str] | None = None) -> None:
         self._layout = layout
         self._prefix = layout.runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(3).hex()}"
         inside = f"/{self._prefix.relative_to(layout.root)}"
         own = {"PATH": _PATH, "HOME": "/root", "PIP_CACHE_DIR": "D:\\pip-cache"}
         self._ours: set[int] = set()
         trusted = {"PIP_CERT": "Z:\\etc\\ssl\\certs\\ca-certificates.crt"}
-        self._environ = own | wine_environ(inside) | index_settings() | trusted
+        self._environ = own | wine_environ(inside) | index_settings() | trusted | dict(settings or {})
 
     def __enter__(self) -> Self:
         layout = self._layout

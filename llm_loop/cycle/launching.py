@@ -1,0 +1,100 @@
+"""Launch one run: its next attempt, in the folder where its code lies, everything written down before it starts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from llm_loop.contract.run import Attempt, Run, RunState
+from llm_loop.cycle.code_jobs import CodeJobs
+from llm_loop.cycle.code_watch import LAUNCH, CodeWatch
+from llm_loop.cycle.context import Context
+from llm_loop.cycle.run_records import foreign_metrics
+from llm_loop.errors import CommandError, FileWriteError
+from llm_loop.runs.local import Launch
+from llm_loop.stages.launch import launch_of, next_attempt, stdout_log
+from llm_loop.stages.record import FOREIGN_MARK, Outcome
+from llm_loop.system import files
+from llm_loop.system.processes import EndCause, Ending
+from llm_loop.versions.linking import lead_outputs
+from llm_loop.versions.refusal import CodeRefused
+
+CODE_CHANGED = "code_changed"
+
+
+class Launching:
+    """Launch runs one at a time."""
+
+    def __init__(self, context: Context, code_jobs: CodeJobs, code: CodeWatch) -> None:
+        self._context = context
+        self._code_jobs = code_jobs
+        self._code = code
+
+    def launch(self, run: Run, now_s: float) -> Ending | Outcome | None:
+        """Launch the run's next attempt.
+
+        Returns how the attempt ended when it could not even start, what became of the run when its code is gone, and
+        None when it was started or has to wait. Raises FileWriteError: then nothing was started.
+        """
+        if run.attempts and run.code.place is None and run.code.version is not None:
+            settled = self._settle_code(run, now_s)
+            if not isinstance(settled, bool):
+                return settled
+            run = self._context.ledger.state.runs[run.run_id]
+        return self._launch(run)
+
+    def _settle_code(self, run: Run, now_s: float) -> Outcome | bool | None:
+        """See that a further attempt runs the code of the first one: True when it does or its own place is made.
+
+        None while that is not known yet.
+        """
+        assert run.code.version is not None
+        placed = self._code_jobs.place_again(run, self._code.version_now(run), now_s)
+        if placed is None:
+            return None
+        if placed.refused is not None:
+            return Outcome(state=RunState.FAILED, cause=CODE_CHANGED, detail=placed.refused)
+        if placed.code.place is not None:
+            self._context.ledger.record("code_placed", run_id=run.run_id, place=placed.code.place)
+        return True
+
+    def _launch(self, run: Run) -> Ending | None:
+        """Prepare an attempt, journal that it is meant, start it: a disk that refuses costs no attempt."""
+        context = self._context
+        attempt = next_attempt(run, context.clock.utc_now())
+        if stdout_log(context.paths, attempt).exists():  # another label's, alike but for its case or signs
+            attempt = replace(attempt, log_tag=f"{attempt.log_tag}_{run.run_id.lower()}")
+        launch = launch_of(run, attempt, context.config, context.paths, context.environment)
+        refusal = self._prepare(run, launch)
+        context.ledger.record("attempt_intended", run_id=run.run_id, label=run.label, attempt=_attempt_json(attempt))
+        try:
+            if refusal is not None:
+                raise refusal
+            notice = context.engine.start(launch)
+        except CommandError as error:
+            return Ending(cause=EndCause.START_FAILED, detail=str(error))
+        if len(run.attempts) == 0:
+            self._code.look(context.ledger.state.runs[run.run_id], LAUNCH)
+        if notice is not None:
+            context.ledger.record("notice", text=notice)
+        return None
+
+    def _prepare(self, run: Run, launch: Launch) -> CommandError | None:
+        """Write what the attempt needs; return why its command cannot be started. Raises FileWriteError."""
+        metrics_json = foreign_metrics(self._context, run, launch.folder)
+        if metrics_json is not None:
+            files.replace_json(launch.folder / FOREIGN_MARK, files.signature(metrics_json))
+        try:
+            if run.code.place is not None:
+                lead_outputs(run.code.place, launch.folder)
+            self._context.engine.prepare(launch)
+        except CommandError as error:
+            return error
+        except CodeRefused as error:
+            return CommandError(str(error))
+        except OSError as error:
+            raise FileWriteError(launch.folder, "prepare", error) from error
+        return None
+
+
+def _attempt_json(attempt: Attempt) -> dict[str, object]:
+    return {"number": attempt.number, "tag": attempt.tag, "log_tag": attempt.log_tag, "engine": attempt.engine}

@@ -1,0 +1,65 @@
+"""Runs as agents see them: ended, running and waiting, a bounded number."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from llm_loop.contract.observation import KnownRun
+from llm_loop.contract.run import Run
+from llm_loop.memory.history import HistoryRow
+from llm_loop.stages.observing.run_params import decided_params
+
+LATEST_RUNS = 300
+BEST_RUNS = 50
+
+
+def shown_rows(rows: Sequence[HistoryRow]) -> list[HistoryRow]:
+    """Return the latest 300 runs and the best 50 before them, oldest first: an observation stays bounded."""
+    older, latest = rows[:-LATEST_RUNS], list(rows[-LATEST_RUNS:])
+    scores = [-math.inf if row.result is None else row.result.best_val_score for row in older]
+    best = sorted(heapq.nlargest(BEST_RUNS, range(len(scores)), key=scores.__getitem__))
+    return [older[place] for place in best if older[place].result is not None] + latest
+
+
+def known_run(row: HistoryRow, metric: str) -> KnownRun:
+    """Return an ended run."""
+    result = row.result
+    return KnownRun(
+        run_id=row.run_id,
+        label=row.label,
+        state=row.state,
+        idea_category=row.idea_category.value,
+        cycle=row.cycle,
+        proposer=row.proposer,
+        value=row.value_of(metric),
+        seed=_seed(row.params) if result is None else result.seed,
+        params=row.params if result is None or result.params is None else result.params,
+        cause=row.cause,
+        run_seconds=row.run_seconds,
+        stopped_early=result is not None and result.stopped_early,
+        has_own_code=None not in (row.code_version, row.repository_version)
+        and row.code_version != row.repository_version,
+    )
+
+
+def open_run(run: Run) -> KnownRun:
+    """Return a run that has not ended."""
+    params = decided_params(run)
+    return KnownRun(
+        run_id=run.run_id,
+        label=run.label,
+        state=run.state.value,
+        idea_category=run.decision["idea_category"],
+        cycle=run.cycle,
+        proposer=run.proposer,
+        seed=_seed(params),
+        params=params,
+    )
+
+
+def _seed(params: dict[str, Any] | None) -> int | None:
+    seed = (params or {}).get("seed")
+    return seed if isinstance(seed, int) else None

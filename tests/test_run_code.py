@@ -1,0 +1,198 @@
+"""Which code a run runs, and where: in the repository itself, in a checkout, and after the repository has changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.conftest import eventually
+from tests.loop_process import LoopProcess, script
+
+Make = Callable[..., Path]
+Environ = dict[str, str]
+
+TRAIN = """\
+import json, os, sys, time
+from pathlib import Path
+
+from tiny.score import VALUE
+
+run_dir = Path(os.environ["LLM_LOOP_RUN_DIR"])
+data = Path(sys.argv[sys.argv.index("--data") + 1] if "--data" in sys.argv else "data")
+images = (data / "images.txt").read_text()
+Path("runs/mine").mkdir(parents=True, exist_ok=True)
+Path("runs/mine/checkpoint.txt").write_text("weights")
+while "--wait" in sys.argv and run_dir.name == "attempt-1":
+    time.sleep(0.02)
+result = {
+    "schema_version": 1, "metric": "val_log_loss", "direction": "min", "value": VALUE, "best_val_score": -VALUE,
+    "best_epoch": 1, "epochs_run": 1, "n": len(images), "split": "val", "seed": 0, "budget": {"epochs": 1},
+    "params": None, "stopped_early": False, "trainer_version": "tiny", "data_hash": "d",
+    "score_source": "self_reported", "interval": None, "model": "tiny", "run_seconds": 0.1, "test_opened": False,
+}
+(run_dir / "result.json").write_text(json.dumps(result))
+"""
+EDIT = {"path": "tiny/score.py", "new_text": None, "old": "VALUE = 0.9", "new": "VALUE = 0.3"}
+
+
+def a_repository(folder: Path) -> None:
+    """Make a training repository of somebody else: ignored data and runs, a package, no git."""
+    (folder / "tiny").mkdir(parents=True)
+    (folder / "tiny" / "__init__.py").write_text("", encoding="utf-8")
+    (folder / "tiny" / "score.py").write_text("VALUE = 0.9\n", encoding="utf-8")
+    (folder / "train.py").write_text(TRAIN, encoding="utf-8")
+    (folder / ".gitignore").write_text("data/\nruns/\n__pycache__/\n", encoding="utf-8")
+    (folder / "data").mkdir()
+    (folder / "data" / "images.txt").write_text("pixels", encoding="utf-8")
+    (folder / "data" / "big.bin").write_bytes(bytes(21_000_000))
+    (folder / "runs" / "of old").mkdir(parents=True)
+    (folder / "runs" / "of old" / "model.txt").write_text("precious", encoding="utf-8")
+
+
+def as_it_is(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Return every file of a folder, byte for byte, with its time of change."""
+    return {
+        path.relative_to(folder).as_posix(): (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def run_loop(root: Path, environ: Environ, *flags: str) -> LoopProcess:
+    with LoopProcess(root, environ, *flags) as loop:
+        code, out, err = loop.finish(90)
+    assert code == 0, (out, err)
+    return loop
+
+
+def test_an_unchanged_run_runs_in_the_repository_itself(workspace: Make, clean_environ: Environ) -> None:
+    root = workspace()
+    a_repository(root / "repo")
+    again = {"command": "python train.py --again", "run_label": "as-it-is"}
+    script(root, {"command": "python train.py", "run_label": "as-it-is"}, again)
+    loop = run_loop(root, clean_environ, "--cycles", "2")
+    first, second = loop.history()
+    assert first["code_version"] == second["code_version"] == first["repository_version"]
+    assert (root / "repo" / "runs" / "mine" / "checkpoint.txt").exists(), "as users of such a repository know it"
+    assert not [event for event in loop.events("code_version") if event.get("changed")]
+    assert {event["moment"] for event in loop.events("code_version")} == {"launch", "end"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a checkout needs junctions, which Wine cannot make")
+@pytest.mark.parametrize("data", ["", " --data data", ' --data "{repo}/data"'], ids=["default", "relative", "absolute"])
+def test_a_changed_run_runs_in_a_checkout_and_nothing_else_changes(
+    workspace: Make, clean_environ: Environ, data: str
+) -> None:
+    root = workspace()
+    a_repository(root / "repo")
+    command = "python train.py" + data.replace("{repo}", (root / "repo").as_posix())
+    script(root, {"command": command, "run_label": "better-score", "edits": [EDIT]})
+    before = as_it_is(root / "repo")
+    loop = run_loop(root, clean_environ, "--cycles", "1")
+    (row,) = loop.history()
+    assert row["result"]["value"] == 0.3, loop.events("proposal")
+    assert as_it_is(root / "repo") == before
+    attempt = root / ".llm_loop" / "runs" / row["run_id"] / "attempt-1"
+    assert (attempt / "runs" / "mine" / "checkpoint.txt").read_text(encoding="utf-8") == "weights"
+    assert row["code_version"] != row["repository_version"]
+    record = loop.events("proposal")[0]["record"]
+    assert [file["path"] for file in record["code"]["files"]] == ["tiny/score.py"]
+    assert "+VALUE = 0.3" in record["code"]["diff"]
+
+
+@pytest.mark.parametrize(
+    ("edit", "word"),
+    [
+        ({"path": "../outside.py", "new_text": "x = 1\n", "old": None, "new": None}, "outside.py"),
+        ({"path": "tiny/score.py", "new_text": None, "old": "VALUE = 7", "new": "VALUE = 8"}, "score.py"),
+        (
+            {"path": "train.py", "new_text": "open('data/test/sealed.npz')\nload_digits()\n", "old": None, "new": None},
+            "load_digits",
+        ),
+    ],
+    ids=["climbs", "not found", "sealed"],
+)
+def test_an_edit_that_cannot_be_taken_is_refused_with_its_reason(
+    workspace: Make, clean_environ: Environ, edit: dict[str, Any], word: str
+) -> None:
+    root = workspace(fallback_planner=False)
+    a_repository(root / "repo")
+    script(root, {"command": "python train.py", "run_label": "bad-edit", "edits": [edit]})
+    before = as_it_is(root / "repo")
+    loop = run_loop(root, clean_environ, "--cycles", "1")
+    assert loop.history() == []
+    record = loop.events("proposal")[0]["record"]
+    assert record["accepted"] is False
+    assert word in json.dumps(record["quality_gate"]["details"])
+    assert as_it_is(root / "repo") == before
+    assert not (root / "outside.py").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a checkout needs junctions, which Wine cannot make")
+def test_a_run_that_lost_its_keeper_goes_on_with_its_own_code(workspace: Make, clean_environ: Environ) -> None:
+    root = workspace()
+    a_repository(root / "repo")
+    script(root, {"command": "python train.py --wait", "run_label": "long-run"}, {"action": "wait"})
+    with LoopProcess(root, clean_environ) as loop:
+        loop.wait_for("code_version")
+        loop.wait_for("attempt_started")
+        (root / "repo" / "tiny" / "score.py").write_text("VALUE = 0.1\n", encoding="utf-8")
+        started = root / ".llm_loop" / "runs" / "R0001" / "attempt-1" / "started.json"
+        psutil.Process(json.loads(started.read_text(encoding="utf-8"))["keeper_pid"]).kill()
+        eventually(loop.history, 60)
+    (row,) = loop.history()
+    assert row["result"]["value"] == 0.9, "the second attempt ran the code of the first"
+    assert loop.events("code_placed")
+    assert (root / "repo" / "tiny" / "score.py").read_text(encoding="utf-8") == "VALUE = 0.1\n"
+
+
+def test_a_repository_that_changes_under_a_run_is_said(workspace: Make, clean_environ: Environ) -> None:
+    root = workspace()
+    a_repository(root / "repo")
+    script(root, {"command": "python train.py --wait", "run_label": "long-run"}, {"action": "wait"})
+    with LoopProcess(root, clean_environ) as loop:
+        loop.wait_for("code_version")
+        (root / "repo" / "tiny" / "score.py").write_text("VALUE = 0.1\n", encoding="utf-8")
+        (root / ".llm_loop" / "STOP_CURRENT_RUN").touch()
+        loop.wait_for("code_version", 2)
+    assert loop.events("code_version")[1]["changed"] is True
+    told = subprocess.run(
+        [sys.executable, "-X", "utf8", "-m", "llm_loop", "--workspace", str(root), "status", "--json"],
+        env=clean_environ,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=60,
+        check=True,
+    )
+    assert any("changed while it ran" in alarm["text"] for alarm in json.loads(told.stdout)["alarms"])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a checkout needs junctions, which Wine cannot make")
+def test_every_run_in_a_checkout_when_asked_for(workspace: Make, clean_environ: Environ) -> None:
+    root = workspace(code_isolation="checkout")
+    a_repository(root / "repo")
+    before = as_it_is(root / "repo")
+    script(root, {"command": "python train.py", "run_label": "apart"})
+    loop = run_loop(root, clean_environ, "--cycles", "1")
+    (row,) = loop.history()
+    assert row["result"]["value"] == 0.9
+    assert as_it_is(root / "repo") == before
+
+
+def test_edits_are_refused_when_runs_shall_stay_in_place(workspace: Make, clean_environ: Environ) -> None:
+    root = workspace(code_isolation="in_place", fallback_planner=False)
+    a_repository(root / "repo")
+    script(root, {"command": "python train.py", "run_label": "edited", "edits": [EDIT]})
+    loop = run_loop(root, clean_environ, "--cycles", "1")
+    assert loop.history() == []
+    issues = loop.events("proposal")[0]["record"]["quality_gate"]["issues"]
+    assert "edits_refused_in_place" in issues
