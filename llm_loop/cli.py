@@ -1,8 +1,8 @@
 """The command line: verbs, help, and the one wall where errors become words.
 
 Exit codes: 0 done; 1 a failure, named in one line; 2 wrong usage or configuration, nothing was started;
-3 another daemon holds the workspace; 130 interrupted. Answers go to standard output, talk to standard
-error.
+3 another daemon holds the workspace; 4 the loop died again and again and waits for a person; 130
+interrupted. Answers go to standard output, talk to standard error.
 """
 
 from __future__ import annotations
@@ -16,9 +16,24 @@ from pathlib import Path
 
 from llm_loop import __version__
 from llm_loop.errors import LoopError
-from llm_loop.verbs import config, doctor, export, login, mcp, pause, show, start, status, stop, watch
+from llm_loop.verbs import (
+    autostart,
+    config,
+    doctor,
+    events,
+    export,
+    login,
+    mcp,
+    pause,
+    selftest,
+    show,
+    start,
+    status,
+    stop,
+    watch,
+)
 
-_VERBS = (start, stop, status, watch, show, export, pause, config, login, doctor, mcp)
+_VERBS = (start, stop, status, watch, show, events, export, pause, autostart, config, login, doctor, selftest, mcp)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -26,7 +41,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="llm-loop",
         description="Run CNN experiments unattended: a worker decides, a mentor challenges, a gate judges.",
-        epilog="Exit codes: 0 done; 1 failure; 2 wrong usage or configuration; 3 workspace held by another daemon.",
+        epilog="Exit codes: 0 done; 1 failure; 2 wrong usage or configuration; 3 workspace held by another daemon; "
+        "4 it died again and again, a person is needed.",
     )
     parser.add_argument("--version", action="version", version=f"llm_loop {__version__}")
     parser.add_argument(

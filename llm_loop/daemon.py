@@ -19,7 +19,7 @@ from typing import Any
 
 from llm_loop import __version__
 from llm_loop.agents.agent import Calls
-from llm_loop.agents.codex_login import is_logged_in
+from llm_loop.agents.codex_home import is_ready
 from llm_loop.config import Config, load_config
 from llm_loop.contract.observation import Role
 from llm_loop.contract.paths import WorkspacePaths
@@ -83,6 +83,7 @@ class Daemon:
             jobs=Jobs(keepers, paths.jobs),
             environment=environ,
         )
+        self._context.ledger.use(config)
         self._cycle = Cycle(self._context, after_an_ending=self._look_at_limits)
         self._farewell: Farewell | None = None
         self._farewell_by_s = 0.0
@@ -223,6 +224,7 @@ class Daemon:
         changed = _changed_keys(self._context.config, config)
         self._context.config = config
         self._context.memory.use(config)
+        self._context.ledger.use(config)
         if changed:
             self._context.ledger.record("config_changed", keys=changed)
 
@@ -333,7 +335,7 @@ class Daemon:
             "slots": context.config.max_parallel_runs,
             "idle_fraction": state.slot_use.idle_fraction(),
             "best": context.memory.best(),
-            "codex_login": is_logged_in(self._paths.codex_home),
+            "codex_login": is_ready(self._paths.codex_home, self._environ),
             "worker": context.worker_name(),
             "agents": {role.value: context.first_agent(role) for role in Role if context.is_asked(role)},
             "sandbox": None if context.codex.sandbox is None else context.codex.sandbox.to_json(),

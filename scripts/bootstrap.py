@@ -5,7 +5,8 @@ usage: python bootstrap.py [--workspace DIR] [--torch-index WHERE] VERB [flags]
   start      make both environments (.venv, .venv-train) and start the loop; further flags go to it
   install    make both environments and nothing else
   test       make both environments with the tools for tests and run the tests; further flags go to pytest
-  any other  (status, stop, watch, config, ...) make .venv and hand the whole command over to the loop
+  any other  make .venv and hand the whole command over to the loop: status, watch, show, export, stop, pause,
+             resume, config, login, doctor; VERB --help explains one
 
   --torch-index WHERE   which torch to install: auto (the build that fits this machine, the default), pip (what your
                         own pip settings lead to), cpu, cu126, cu130, or the URL of a package index. It is remembered.
@@ -22,6 +23,21 @@ from pathlib import Path
 
 OLDEST = (3, 11)
 ROOT = Path(__file__).resolve().parent.parent
+_LOOP_VERBS = (
+    "status",
+    "watch",
+    "show",
+    "events",
+    "export",
+    "stop",
+    "pause",
+    "resume",
+    "config",
+    "login",
+    "doctor",
+    "selftest",
+    "autostart",
+)
 _NO_TESTS = 5  # pytest's exit code when a selection leaves nothing to run
 
 
@@ -68,7 +84,7 @@ def split_arguments(arguments: "list[str]") -> "tuple[str | None, list[str], str
         else:
             verb = word
     if not verb:
-        raise ValueError("No verb given: start, install, test, status, stop, watch, config (see --help).")
+        raise ValueError(f"No verb given: start, install, test, {', '.join(_LOOP_VERBS)} (see --help).")
     return torch_index, before, verb, after
 
 

@@ -72,7 +72,15 @@ def _install(version: str, folder: Path) -> str | None:
     pip.append(f"openai-codex-cli-bin=={version}")
     command = npm if version == NPM_VERSION else pip
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE_S, check=False)
+        done = subprocess.run(
+            command,
+            env=os.environ | {"PYTHONUTF8": "1"},
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=_PATIENCE_S,
+            check=False,
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"Codex {version} could not be fetched: {error}"
     if done.returncode != 0:

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from llm_loop.contract.paths import WorkspacePaths
-from tests.conftest import eventually
+from tests.conftest import FAKES, command_line, eventually
 
 
 class LoopProcess:
@@ -125,3 +125,24 @@ def set_config(workspace: Path, **changes: Any) -> None:
     partial = path.with_suffix(".new")
     partial.write_text(json.dumps(value), encoding="utf-8")
     partial.replace(path)
+
+
+def hold_an_answer(root: Path, number: int = 3) -> None:
+    """Let the worker's answer of that number wait for the file ``config/go``; ``config/asked`` says that it does."""
+    code = HELD % {"fake": str(FAKES / "fake_worker.py"), "number": number}
+    (root / "config" / "held_worker.py").write_text(code, encoding="utf-8")
+    set_config(root, worker_command=command_line(root / "config" / "held_worker.py"))
+
+
+HELD = """\
+import runpy, time
+from pathlib import Path
+
+config = Path("config")
+counter = config / "calls_worker.txt"
+if int(counter.read_text() if counter.exists() else 0) == %(number)d - 1:
+    (config / "asked").touch()
+    while not (config / "go").exists():
+        time.sleep(0.02)
+runpy.run_path(%(fake)r, run_name="__main__")
+"""

@@ -41,7 +41,9 @@ def a_repository(workspace: Path) -> dict[str, str]:
 
 
 def as_it_is(folder: Path) -> dict[str, str]:
-    return {p.relative_to(folder).as_posix(): p.read_text(encoding="utf-8") for p in folder.rglob("*") if p.is_file()}
+    """Return the texts of a folder; what Python compiles there on the way is no text."""
+    files = [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in files}
 
 
 TRAIN = """\
@@ -108,6 +110,7 @@ TWO_FILES = patch(
 )
 
 
+@pytest.mark.codex
 @pytest.mark.parametrize("sandbox_mode", ["auto", "read-only"])
 def test_a_change_arrives_whether_codex_may_write_or_not(
     tmp_path: Path, clean_environ: Environ, sandbox_mode: str
@@ -135,13 +138,14 @@ def test_a_change_arrives_whether_codex_may_write_or_not(
     refused = [event["why"] for event in loop.events("place_refused")]
     if under_wine():
         assert len(refused) == 1 and "link" in refused[0]
-        assert (row["result"]["value"], row["run_label"], row["proposer"]) == (0.9, "as-it-is", "codex")
+        assert (row["result"]["value"], row["label"], row["proposer"]) == (0.9, "as-it-is", "codex")
         assert row["code_version"] == row["repository_version"]
     else:
         assert refused == []
         assert (row["result"]["value"], row["code_version"]) == (0.3, code["version"])
 
 
+@pytest.mark.codex
 def test_the_mentor_challenges_with_a_replacement_of_its_own_code(tmp_path: Path, clean_environ: Environ) -> None:
     command = {"command": "python train.py", "idea_category": "model_arch"}
     edit = [{"path": "tiny/score.py", "new_text": "VALUE = 0.1\n", "old": None, "new": None}]
@@ -168,6 +172,7 @@ def test_the_mentor_challenges_with_a_replacement_of_its_own_code(tmp_path: Path
     assert [record["decision"]["run_label"] for record in cycle["proposals"]] == ["worker", "mentor"]
 
 
+@pytest.mark.codex
 def test_a_call_in_flight_outlives_the_daemon_and_is_paid_once(tmp_path: Path, clean_environ: Environ) -> None:
     with ResponsesServer([{**answer(decision("good 0.5")), "delay": 3}]) as server:
         workspace = codex_workspace(tmp_path / "work space", server)
@@ -242,6 +247,7 @@ def test_no_client_is_said_and_the_planner_goes_on(tmp_path: Path, clean_environ
     assert [row["proposer"] for row in loop.history()] == ["builtin"]
 
 
+@pytest.mark.codex
 def test_a_spent_budget_rests_codex(tmp_path: Path, clean_environ: Environ) -> None:
     with ResponsesServer([answer(decision("good 0.5"))]) as server:
         workspace = codex_workspace(tmp_path / "work space", server, max_calls_per_night=1)
@@ -251,7 +257,8 @@ def test_a_spent_budget_rests_codex(tmp_path: Path, clean_environ: Environ) -> N
     assert status_of(workspace, clean_environ)["agents"]["budget"]["key"] == "max_calls_per_night"
 
 
-@pytest.mark.skipif(os.name == "nt", reason="the sandbox on Windows is tried in tests/windows")
+@pytest.mark.codex
+@pytest.mark.skipif(os.name == "nt", reason="a POSIX shell; test_sandbox_trial.py tries those of Windows")
 def test_the_worker_reaches_neither_the_loop_nor_the_secrets(tmp_path: Path, clean_environ: Environ) -> None:
     workspace_root = tmp_path / "work space"
     attack = (

@@ -92,6 +92,7 @@ def test_the_next_decision_is_staged_while_a_run_trains(workspace: Make, clean_e
     assert not loop.paths.stop_current_run.exists()
 
 
+@pytest.mark.slow
 def test_without_planning_ahead_the_worker_is_asked_only_when_a_slot_is_free(
     workspace: Make, clean_environ: Environ
 ) -> None:
@@ -115,6 +116,7 @@ def test_two_slots_train_at_once(workspace: Make, clean_environ: Environ) -> Non
     assert [row["result"]["stopped_early"] for row in loop.history()[:2]] == [True, True]
 
 
+@pytest.mark.slow
 def test_the_built_in_planner_waits_when_there_is_no_search_space(workspace: Make, clean_environ: Environ) -> None:
     root = workspace(worker_command=None, force_bootstrap_if_idle=False)
     loop, _ = run_to_the_end(root, clean_environ, "--cycles", "1")
@@ -142,7 +144,14 @@ def test_a_refused_decision_is_kept_as_made_and_asked_for_once_more(workspace: M
     assert "destructive_command" in loop.paths.storyline.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("answer", [{"say": "I would rather not."}, {"say": '{"action": "dance"}'}, {"exit": 7}])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param({"say": "I would rather not."}, marks=pytest.mark.slow),
+        {"say": '{"action": "dance"}'},
+        pytest.param({"exit": 7}, marks=pytest.mark.slow),
+    ],
+)
 def test_an_unusable_worker_is_asked_twice_and_then_the_planner_decides(
     workspace: Make, clean_environ: Environ, answer: dict[str, object]
 ) -> None:
@@ -155,6 +164,7 @@ def test_an_unusable_worker_is_asked_twice_and_then_the_planner_decides(
     assert closing["result"] == "wait"  # no search space here, so the planner has nothing to run
 
 
+@pytest.mark.slow
 def test_a_hung_worker_ends_at_its_deadline(workspace: Make, clean_environ: Environ) -> None:
     root = workspace(codex_timeout_seconds=1, fallback_planner=False)
     script(root, {"hang": True}, {"train": "good 0.5"})
@@ -168,10 +178,10 @@ def test_a_hung_worker_ends_at_its_deadline(workspace: Make, clean_environ: Envi
     ("mode", "cause"),
     [
         ("fail 3", "exit_code_3"),
-        ("no_result", "no_result"),
-        ("nan", "non_finite_metric"),
-        ("bad_result", "invalid_result"),
-        ("nan_result", "invalid_result"),
+        pytest.param("no_result", "no_result", marks=pytest.mark.slow),
+        pytest.param("nan", "non_finite_metric", marks=pytest.mark.slow),
+        pytest.param("bad_result", "invalid_result", marks=pytest.mark.slow),
+        pytest.param("nan_result", "invalid_result", marks=pytest.mark.slow),
     ],
 )
 def test_a_failed_training_is_named_and_the_loop_goes_on(
@@ -185,6 +195,7 @@ def test_a_failed_training_is_named_and_the_loop_goes_on(
     assert good["state"] == "completed"
 
 
+@pytest.mark.slow
 def test_a_program_that_is_not_there_is_a_failed_start(workspace: Make, clean_environ: Environ) -> None:
     root = workspace()
     script(root, {"command": "no-such-program --train", "run_label": "ghost"})
@@ -194,7 +205,14 @@ def test_a_program_that_is_not_there_is_a_failed_start(workspace: Make, clean_en
     assert "no-such-program" in loop.events("run_ended")[0]["detail"]
 
 
-@pytest.mark.parametrize("mode", ["binary 0.4", "printed", "foreign 0.25"])
+@pytest.mark.parametrize(
+    "mode",
+    [
+        pytest.param("binary 0.4", marks=pytest.mark.slow),
+        pytest.param("printed", marks=pytest.mark.slow),
+        "foreign 0.25",
+    ],
+)
 def test_foreign_and_odd_trainers_have_results(workspace: Make, clean_environ: Environ, mode: str) -> None:
     root = workspace(metrics_path="out/metrics.json")
     script(root, {"train": mode})
@@ -202,6 +220,7 @@ def test_foreign_and_odd_trainers_have_results(workspace: Make, clean_environ: E
     assert loop.history()[0]["result"]["value"] == {"binary": 0.4, "printed": 0.3, "foreign": 0.25}[mode.split()[0]]
 
 
+@pytest.mark.slow
 def test_an_old_foreign_result_is_not_taken_for_a_new_one(workspace: Make, clean_environ: Environ) -> None:
     root = workspace(metrics_path="out/metrics.json")
     (root / "repo" / "out").mkdir()
@@ -212,6 +231,7 @@ def test_an_old_foreign_result_is_not_taken_for_a_new_one(workspace: Make, clean
     assert loop.history()[0]["cause"] == "no_result"
 
 
+@pytest.mark.slow
 def test_a_stop_pattern_ends_the_whole_run(workspace: Make, clean_environ: Environ) -> None:
     root = workspace()
     script(root, {"train": "pattern", "stop_patterns": ["diverged"]})
@@ -219,6 +239,7 @@ def test_a_stop_pattern_ends_the_whole_run(workspace: Make, clean_environ: Envir
     assert (loop.history()[0]["state"], loop.history()[0]["cause"]) == ("failed", "pattern:diverged")
 
 
+@pytest.mark.slow
 def test_silence_ends_a_run_as_a_stall(workspace: Make, clean_environ: Environ) -> None:
     root = workspace(stall_seconds=1)
     script(root, {"train": "silent"})
@@ -277,6 +298,7 @@ def test_the_mentor_is_asked_by_cadence_and_its_word_is_kept(workspace: Make, cl
     assert "[C0002-M01]" in loop.paths.shared_todo.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_mentor_out_of_reach_leaves_the_decision_unreviewed(workspace: Make, clean_environ: Environ) -> None:
     mentor = command_line(FAKES / "fake_worker.py")
     root = workspace(mentor_enabled=True, mentor_every_n_cycles=1, mentor_command=mentor)
@@ -288,6 +310,7 @@ def test_a_mentor_out_of_reach_leaves_the_decision_unreviewed(workspace: Make, c
     assert closing["result"] == "run_command"
 
 
+@pytest.mark.slow
 def test_a_refused_suggestion_leaves_the_workers_decision(workspace: Make, clean_environ: Environ) -> None:
     mentor = command_line(FAKES / "fake_worker.py")
     root = workspace(mentor_enabled=True, mentor_every_n_cycles=1, mentor_command=mentor)
@@ -318,6 +341,7 @@ def test_stop_returns_when_the_loop_is_gone(workspace: Make, clean_environ: Envi
     assert (beat["daemon_status"], beat["reason"]) == ("stopped", "stopped on request")
 
 
+@pytest.mark.slow
 def test_stop_can_leave_the_run_and_the_next_start_adopts_it(workspace: Make, clean_environ: Environ) -> None:
     root = workspace()
     script(root, {"train": "polite"})
@@ -349,6 +373,7 @@ def test_sigterm_interrupts_runs_and_the_next_start_resumes_them(workspace: Make
         assert second["run_id"] == "R0001"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGHUP; closing is tested at the console handler")
 def test_a_closed_window_leaves_the_run(workspace: Make, clean_environ: Environ) -> None:
     root = workspace()
@@ -406,6 +431,7 @@ def test_pause_holds_launches_and_resume_lets_them_go(workspace: Make, clean_env
     assert loop.history()[0]["state"] == "completed"
 
 
+@pytest.mark.slow
 def test_a_second_daemon_says_who_holds_the_workspace(workspace: Make, clean_environ: Environ) -> None:
     root = workspace()
     script(root, {"action": "wait"})
@@ -419,6 +445,7 @@ def test_a_second_daemon_says_who_holds_the_workspace(workspace: Make, clean_env
         assert loop.finish()[0] == 0
 
 
+@pytest.mark.slow
 def test_worker_decisions_wait_and_shutdown(workspace: Make, clean_environ: Environ) -> None:
     root = workspace()
     script(root, {"action": "shutdown_daemon"})
@@ -427,6 +454,7 @@ def test_worker_decisions_wait_and_shutdown(workspace: Make, clean_environ: Envi
     assert "stopped on request" in out
 
 
+@pytest.mark.slow
 def test_a_worker_can_stop_the_run_that_trains(workspace: Make, clean_environ: Environ) -> None:
     root = workspace()
     script(root, {"train": "polite"}, {"action": "stop_current_run"}, {"train": "good 0.5"})
@@ -439,6 +467,7 @@ def test_a_worker_can_stop_the_run_that_trains(workspace: Make, clean_environ: E
 # ---------------------------------------------------------------- limits
 
 
+@pytest.mark.slow
 def test_until_ends_at_the_target_and_says_so(workspace: Make, clean_environ: Environ) -> None:
     root = workspace()
     script(root, {"train": "good 0.5"}, {"train": "good 0.05"}, {"train": "good 0.4"})
@@ -446,6 +475,7 @@ def test_until_ends_at_the_target_and_says_so(workspace: Make, clean_environ: En
     assert "scripted-2 (R0002) reached val_log_loss<=0.09 (--until)" in out
 
 
+@pytest.mark.slow
 def test_nothing_is_launched_once_the_target_is_reached(workspace: Make, clean_environ: Environ) -> None:
     root = workspace(target_value=0.09)
     script(root, {"train": "sleep 0.05"}, {"train": "polite"})  # the second is staged while the first trains
@@ -457,6 +487,7 @@ def test_nothing_is_launched_once_the_target_is_reached(workspace: Make, clean_e
     assert len(again.events("attempt_intended")) == 1
 
 
+@pytest.mark.slow
 def test_three_failures_in_a_row_hold_launches_for_a_while(workspace: Make, clean_environ: Environ) -> None:
     root = workspace(pause_after_failure_seconds=3)
     script(root, {"train": "fail 3"}, {"train": "fail 4"}, {"train": "fail 5"}, {"train": "good 0.5"})
@@ -469,6 +500,7 @@ def test_three_failures_in_a_row_hold_launches_for_a_while(workspace: Make, clea
     assert loop.history()[3]["state"] == "completed"
 
 
+@pytest.mark.slow
 def test_convergence_ends_the_loop(workspace: Make, clean_environ: Environ) -> None:
     root = workspace(convergence_cycles=2, convergence_threshold=0.01)
     script(root, {"train": "good 0.5"}, {"train": "good 0.495"}, {"train": "good 0.6"}, {"train": "good 0.499"})
@@ -476,6 +508,7 @@ def test_convergence_ends_the_loop(workspace: Make, clean_environ: Environ) -> N
     assert "converged: 2 runs without a gain above 0.01" in out
 
 
+@pytest.mark.slow
 def test_run_minutes_ends_the_loop_politely(workspace: Make, clean_environ: Environ) -> None:
     root = workspace()
     script(root, {"train": "polite"})
@@ -487,6 +520,7 @@ def test_run_minutes_ends_the_loop_politely(workspace: Make, clean_environ: Envi
 # ---------------------------------------------------------------- people's files
 
 
+@pytest.mark.slow
 def test_a_changed_configuration_is_taken_up_and_a_broken_one_is_not(workspace: Make, clean_environ: Environ) -> None:
     root = workspace()
     script(root, {"action": "wait"})
@@ -501,6 +535,7 @@ def test_a_changed_configuration_is_taken_up_and_a_broken_one_is_not(workspace: 
         loop.finish()
 
 
+@pytest.mark.slow
 def test_a_hand_edited_todo_is_journaled_whole_and_kept(workspace: Make, clean_environ: Environ) -> None:
     root = workspace()
     new = "Compare two larger learning rates with warmup on the digits"

@@ -35,6 +35,7 @@ def workpad(paths: WorkspacePaths) -> str:
     return paths.workpad.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [("state.json",), ("workpad.md",)], ids=lambda names: "+".join(names))
 def test_files_held_for_ever_stand_and_the_loop_goes_on(
     old_workspace: Path, clean_environ: dict[str, str], names: tuple[str, ...]

@@ -36,7 +36,15 @@ def survived(root: Path, environ: Environ, *flags: str) -> LoopProcess:
 
 
 @pytest.mark.parametrize(
-    "mode", ["result_pipe", "own_ending", "todo_is_a_pipe", "state_is_a_folder", "flag_is_a_folder"]
+    "mode",
+    [
+        "result_pipe",
+        "own_ending",
+        *(
+            pytest.param(mode, marks=pytest.mark.slow)
+            for mode in ("todo_is_a_pipe", "state_is_a_folder", "flag_is_a_folder")
+        ),
+    ],
 )
 def test_the_loop_waits_at_nothing_and_believes_no_ending_but_the_keepers(
     workspace: Make, clean_environ: Environ, mode: str
@@ -50,6 +58,7 @@ def test_the_loop_waits_at_nothing_and_believes_no_ending_but_the_keepers(
     assert len(loop.events("flag_consumed")) == (mode == "flag_is_a_folder"), "a flag that stays is obeyed once"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["ending_is_a_folder", "folder_is_a_file"])
 def test_where_no_ending_can_be_the_run_is_ended_with_all_its_processes(
     workspace: Make, clean_environ: Environ, mode: str
@@ -61,6 +70,7 @@ def test_where_no_ending_can_be_the_run_is_ended_with_all_its_processes(
     assert not any(pid_is_alive(event["pid"]) for event in loop.events("attempt_started"))
 
 
+@pytest.mark.slow
 def test_an_adopted_run_whose_folder_is_removed_is_ended_before_its_next_attempt(
     workspace: Make, clean_environ: Environ
 ) -> None:
@@ -114,6 +124,7 @@ def test_a_broken_policy_is_an_event_and_the_last_good_one_stays(workspace: Make
     assert loop.history()[-1]["state"] == "completed"
 
 
+@pytest.mark.slow
 def test_a_journal_that_was_moved_away_gives_no_old_result_to_a_new_run(
     workspace: Make, clean_environ: Environ
 ) -> None:

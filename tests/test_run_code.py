@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,7 +90,15 @@ def test_an_unchanged_run_runs_in_the_repository_itself(workspace: Make, clean_e
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a checkout needs junctions, which Wine cannot make")
-@pytest.mark.parametrize("data", ["", " --data data", ' --data "{repo}/data"'], ids=["default", "relative", "absolute"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param("", marks=pytest.mark.slow),
+        pytest.param(" --data data", marks=pytest.mark.slow),
+        ' --data "{repo}/data"',
+    ],
+    ids=["default", "relative", "absolute"],
+)
 def test_a_changed_run_runs_in_a_checkout_and_nothing_else_changes(
     workspace: Make, clean_environ: Environ, data: str
 ) -> None:
@@ -154,6 +165,21 @@ def test_a_run_that_lost_its_keeper_goes_on_with_its_own_code(workspace: Make, c
     assert (root / "repo" / "tiny" / "score.py").read_text(encoding="utf-8") == "VALUE = 0.1\n"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a checkout needs junctions, which Wine cannot make")
+def test_a_further_attempt_in_a_checkout_runs_the_code_of_the_first(workspace: Make, clean_environ: Environ) -> None:
+    root = workspace()
+    a_repository(root / "repo")
+    script(root, {"command": "python train.py --wait", "run_label": "long-run", "edits": [EDIT]}, {"action": "wait"})
+    with LoopProcess(root, clean_environ) as loop:
+        loop.wait_for("attempt_started")
+        place = loop.events("run_staged")[0]["run"]["code"]["place"]
+        (Path(place["checkout"]) / "tiny" / "score.py").write_text("VALUE = 0.0\n", encoding="utf-8")
+        started = root / ".llm_loop" / "runs" / "R0001" / "attempt-1" / "started.json"
+        psutil.Process(json.loads(started.read_text(encoding="utf-8"))["keeper_pid"]).kill()
+        eventually(loop.history, 60)
+    assert loop.history()[0]["result"]["value"] == 0.3
+
+
 def test_a_repository_that_changes_under_a_run_is_said(workspace: Make, clean_environ: Environ) -> None:
     root = workspace()
     a_repository(root / "repo")
@@ -176,6 +202,7 @@ def test_a_repository_that_changes_under_a_run_is_said(workspace: Make, clean_en
     assert any("changed while it ran" in alarm["text"] for alarm in json.loads(told.stdout)["alarms"])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="a checkout needs junctions, which Wine cannot make")
 def test_every_run_in_a_checkout_when_asked_for(workspace: Make, clean_environ: Environ) -> None:
     root = workspace(code_isolation="checkout")
@@ -188,6 +215,7 @@ def test_every_run_in_a_checkout_when_asked_for(workspace: Make, clean_environ: 
     assert as_it_is(root / "repo") == before
 
 
+@pytest.mark.slow
 def test_edits_are_refused_when_runs_shall_stay_in_place(workspace: Make, clean_environ: Environ) -> None:
     root = workspace(code_isolation="in_place", fallback_planner=False)
     a_repository(root / "repo")
@@ -196,3 +224,79 @@ def test_edits_are_refused_when_runs_shall_stay_in_place(workspace: Make, clean_
     assert loop.history() == []
     issues = loop.events("proposal")[0]["record"]["quality_gate"]["issues"]
     assert "edits_refused_in_place" in issues
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGTERM, and a checkout needs junctions, which Wine cannot make")
+def test_a_run_that_a_shutdown_interrupted_goes_on_with_its_own_code(workspace: Make, clean_environ: Environ) -> None:
+    root = workspace()
+    a_repository(root / "repo")
+    script(root, {"command": "python train.py --wait", "run_label": "long-run"}, {"action": "wait"})
+    with LoopProcess(root, clean_environ) as loop:
+        loop.wait_for("code_version")
+        loop.wait_for("attempt_started")
+        loop.send(signal.SIGTERM)
+        assert loop.finish()[0] == 0
+        (root / "repo" / "tiny" / "score.py").write_text("VALUE = 0.1\n", encoding="utf-8")
+        before = as_it_is(root / "repo")
+        loop.start()
+        eventually(loop.history, 60)
+    (row,) = loop.history()
+    assert (row["result"]["value"], row["attempts"]) == (0.9, 2)
+    assert as_it_is(root / "repo") == before
+
+
+def test_a_daemon_killed_between_the_launch_and_its_look_at_the_code_looks_again(
+    workspace: Make, clean_environ: Environ
+) -> None:
+    root = workspace()
+    a_repository(root / "repo")
+    script(root, {"command": "python train.py --wait", "run_label": "long-run"}, {"action": "wait"})
+    with LoopProcess(root, clean_environ) as loop:
+        loop.wait_for("attempt_intended")
+        loop.kill()
+        assert not loop.events("code_version"), "the first look is a child's, and takes its time"
+        loop.start()
+        known = loop.wait_for("code_version")
+        assert (known["moment"], known["why"]) == ("launch", None)
+        (root / ".llm_loop" / "STOP_CURRENT_RUN").touch()
+        eventually(loop.history, 60)
+    (row,) = loop.history()
+    assert row["code_version"] == known["version"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a checkout needs junctions, which Wine cannot make")
+def test_a_checkout_that_is_gone_before_the_launch_is_made_again(workspace: Make, clean_environ: Environ) -> None:
+    root = workspace()
+    a_repository(root / "repo")
+    script(root, {"command": "python train.py", "run_label": "better-score", "edits": [EDIT]}, {"action": "wait"})
+    with LoopProcess(root, clean_environ) as loop:
+        loop.paths.pause.parent.mkdir(exist_ok=True)
+        loop.paths.pause.touch()
+        loop.wait_for("run_staged")
+        shutil.rmtree(loop.paths.checkouts)
+        loop.paths.pause.unlink()
+        eventually(loop.history, 60)
+    (row,) = loop.history()
+    assert row["result"] and row["result"]["value"] == 0.3, loop.events("run_ended")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a checkout needs junctions, which Wine cannot make")
+@pytest.mark.parametrize("wait_s", [0.0, 0.15, 0.3])
+def test_a_daemon_killed_while_code_is_made_and_placed_loses_nothing(
+    workspace: Make, clean_environ: Environ, wait_s: float
+) -> None:
+    root = workspace()
+    a_repository(root / "repo")
+    script(root, {"command": "python train.py", "run_label": "better-score", "edits": [EDIT]}, {"action": "wait"})
+    with LoopProcess(root, clean_environ) as loop:
+        for job in ("edit-*", "place-*"):
+            eventually(lambda job=job: list(loop.paths.jobs.glob(job)))
+            time.sleep(wait_s)
+            loop.kill()
+            loop.start()
+        eventually(loop.history, 60)
+    (row,) = loop.history()
+    assert row["result"]["value"] == 0.3
+    assert len(loop.events("proposal")) + len(loop.events("run_staged")) <= 3, "asked once, staged once (and a wait)"
+    assert len(loop.events("run_staged")) == 1
+    assert not loop.events("place_refused")

@@ -84,6 +84,7 @@ def polyglot(value: float) -> dict[str, str]:
     return {"command": command, "run_label": LABEL, "rationale": "学習 ✓ \N{ROCKET}: try what cp1252 breaks on."}
 
 
+@pytest.mark.slow
 def test_a_loop_in_a_hostile_place(hostile_root: Path, clean_environ: dict[str, str]) -> None:
     script(hostile_root, polyglot(0.5), polyglot(0.4))
     with LoopProcess(hostile_root, clean_environ, "--cycles", "2") as loop:

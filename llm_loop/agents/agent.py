@@ -42,7 +42,12 @@ _SIZE_LOOK_S = 0.5
 _NUMBERED = re.compile(r"-[0-9]{1,9}$")
 _GRACE_S = 1.0
 _CHILDREN = {BUILTIN: "llm_loop.agents.builtin", CODEX: "llm_loop.stages.decide"}
-_CAUSES = {EndCause.DEADLINE: FailureCause.TIMEOUT, EndCause.STOPPED: FailureCause.STOPPED}
+_CAUSES = {
+    EndCause.DEADLINE: FailureCause.TIMEOUT,
+    EndCause.STOPPED: FailureCause.STOPPED,
+    EndCause.INTERRUPTED: FailureCause.STOPPED,  # the machine was shut down
+    EndCause.VOID: FailureCause.STOPPED,  # the daemon ended before the call began
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ MAX_CHARACTERS = 2_000_000
 MAX_VALUES = 2_000
 MAX_DEPTH = 20
 MAX_KEY_CHARACTERS = 200
-_FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*\n(.*?)^[ \t]*\1[ \t]*$", re.MULTILINE | re.DOTALL)
+_FENCE_LINE = re.compile(r"^[ \t]*+(`{3,}+|~{3,}+)([^\n`]*+)$", re.MULTILINE)
 _MARKS = re.compile(r'["{}]')
 _STRING_END = re.compile(r'(?:[^"\\]++|\\.)*+"', re.DOTALL)
 
@@ -31,7 +32,7 @@ def find_json(text: str) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         spans = list(_spans(text))
         is_cut_off = text.startswith(("{", "[")) and not spans
-        fences = [] if is_cut_off else [found[2] for found in _FENCE.finditer(text)]
+        fences = [] if is_cut_off else list(_fenced(text))
         return _last_object(spans) or _last_object(fences)
     return value if isinstance(value, dict) else None
 
@@ -70,6 +71,23 @@ def _spans(text: str) -> Iterator[str]:
             if (end := _STRING_END.match(text, place)) is None:
                 return
             place = end.end()
+
+
+def _fenced(text: str) -> Iterator[str]:
+    """Yield what stands in each fence that is closed; one pass over the text, however many are left open."""
+    lines = list(_FENCE_LINE.finditer(text))
+    closing: dict[str, list[int]] = {}
+    for number, line in enumerate(lines):
+        if not line[2].strip():
+            closing.setdefault(line[1], []).append(number)
+    number = 0
+    while number < len(lines):
+        ends = closing.get(lines[number][1], [])
+        place = bisect_right(ends, number)
+        if place < len(ends):
+            yield text[lines[number].end() + 1 : lines[ends[place]].start()]
+            number = ends[place]
+        number += 1
 
 
 def _last_object(pieces: list[str]) -> dict[str, Any] | None:

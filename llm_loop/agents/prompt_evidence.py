@@ -79,7 +79,9 @@ def last_log(observation: Observation) -> Section:
     log = observation.context.last_log
     if log is None:
         return section("Log of the failed run", floor=0, cap=0)
-    lead = f"The end of {line_of(log.file, 120)} ({log.run_id})."
+    # not the file's name: the model that chose the run's label speaks in it
+    stream = "standard error" if log.file.endswith(".stderr.log") else "standard output"
+    lead = f"The end of the {stream} of {log.run_id}."
     return section(
         "Log of the failed run", without_repeats(log.text), lead=lead, floor=500, cap=OTHER_CHARACTERS, keep=Keep.TAIL
     )

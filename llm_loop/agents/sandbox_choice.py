@@ -89,7 +89,10 @@ def pinned_choice(pin: Pin) -> SandboxChoice | None:
 
 
 def stored_choice(store: Path, pin: Pin, binary: Path) -> SandboxChoice | None:
-    """Return the choice kept in ``store``, or None when there is none for this client and this configuration."""
+    """Return the choice kept in ``store``, or None when there is none for this client and this configuration.
+
+    Full access is never taken from there: a run can write that file too.
+    """
     if (choice := pinned_choice(pin)) is not None:
         return choice
     try:
@@ -97,6 +100,8 @@ def stored_choice(store: Path, pin: Pin, binary: Path) -> SandboxChoice | None:
         if value["schema_version"] != SCHEMA_VERSION or value["made_for"] != _made_for(pin, binary):
             return None
         choice = SandboxChoice.from_json(value["choice"])
+        if choice.mode not in (READ_ONLY, *([] if pin.mode == READ_ONLY else [WORKSPACE_WRITE])):
+            return None
         return choice if choice.conclusive or _is_fresh(choice) else None
     except (OSError, CorruptFileError, KeyError, TypeError, ValueError):
         return None

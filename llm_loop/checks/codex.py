@@ -17,7 +17,8 @@ from llm_loop.errors import CommandError, FileWriteError
 from llm_loop.system.short_run import run_short
 
 _VERSION_S = 20.0
-_INSTALL = "`llm-loop login --install-cli`, or: npm install -g @openai/codex"
+_WITHOUT = "; to go without Codex, set codex_enabled to false"
+_INSTALL = f"`llm-loop login --install-cli`, or: npm install -g @openai/codex{_WITHOUT}"
 
 
 def is_asked(config: Config) -> bool:
@@ -49,7 +50,7 @@ def login_check(status: LoginStatus, paths: WorkspacePaths, environ: Mapping[str
         return ok("codex login", f"{how} is kept in {paths.codex_home}; only a call knows whether it is valid")
     if is_ready(paths.codex_home, environ):
         return ok("codex login", "none, and none is needed: another provider or a key of the environment is used")
-    return problem("codex login", "not logged in: the built-in planner decides", "`llm-loop login`")
+    return problem("codex login", "not logged in: the built-in planner decides", f"`llm-loop login`{_WITHOUT}")
 
 
 def check_sandbox(codex: CodexBinary, config: Config, paths: WorkspacePaths, *, may_set_up: bool) -> Check:

@@ -40,7 +40,7 @@ def check_network(address: str) -> Check:
     if error is None:
         return ok("network", f"{target.hostname} can be reached{via}; nothing was sent")
     mend = "see to the network, the firewall or the proxy settings; the built-in planner decides meanwhile"
-    return problem("network", f"{target.hostname} cannot be reached{via}: {error}", mend)
+    return problem("network", f"{target.netloc.rpartition('@')[2]} cannot be reached{via}: {error}", mend)
 
 
 def _proxy(target: SplitResult) -> SplitResult | None:

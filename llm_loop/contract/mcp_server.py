@@ -24,7 +24,7 @@ TOOL_NAMES = (
     "read_file",
     "search_text",
 )
-HOW_TO_INSTALL = 'run `llm-loop login --install-cli`, or `python -m pip install "llm_loop[codex]"`'
+HOW_TO_INSTALL = "run `llm-loop login --install-cli`, or in the clone: `python -m pip install '.[codex]'`"
 _START_S = 20  # Codex itself waits for a late server one second; then its first request goes without these tools
 _TOOL_S = 30
 

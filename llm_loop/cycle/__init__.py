@@ -67,18 +67,19 @@ class Cycle:
         """
         self.context.codex.look(now_s)
         for _ in range(_STEPS_A_TICK):
-            before = self.context.ledger.state.seq
+            before, cycle = self.context.ledger.state.seq, self.context.ledger.state.cycle
             if self.slots.watch(now_s):
                 self.plan_lane.wake()
                 self.after_an_ending(now_s)
             self.slots.launch(now_s)
             self.plan_lane.advance(now_s, [*self.slots.wakes(now_s), *self._wakes_by_people])
-            if self.context.ledger.state.plan is not None:
-                self._wakes_by_people.clear()
+            if self.context.ledger.state.cycle != cycle:
+                self._wakes_by_people.clear()  # told in the cycle that was opened; one under way has not seen them
             if self.context.ledger.state.seq == before:
                 break
         self._journal_edits(now_s)
         self._prune_checkouts(now_s)
+        self._code_jobs.forget_unasked(now_s)
         self.context.ledger.save()
 
     def _prune_checkouts(self, now_s: float) -> None:

@@ -15,6 +15,7 @@ from llm_loop.contract.code_change import CodeChange
 from llm_loop.contract.decision import Decision
 from llm_loop.contract.observation import Role
 from llm_loop.contract.review import Review
+from llm_loop.contract.run import RunState
 from llm_loop.cycle.call_records import call_record, of_cycle, proposal_record
 from llm_loop.cycle.code_jobs import CodeJobs
 from llm_loop.cycle.context import Context
@@ -38,6 +39,7 @@ class Asking:
         self._context = context
         self._code_jobs = code_jobs
         self._judge = Judge(context)
+        self._read: tuple[str, Ending, CallOutcome] | None = None
 
     def ask(self, plan: Plan, role: Role, agent_name: str, now_s: float) -> None:
         """Start a call; one that cannot be started is journaled as one without an answer."""
@@ -51,7 +53,8 @@ class Asking:
         state = context.ledger.state
         call_id = f"{plan.cycle_trace_id}-{role.value}-{state.calls_made + 1}"
         step = "decide" if role is Role.WORKER else "review"
-        intent = {"call_id": call_id, "role": role.value, "step": step, "agent": agent_name}
+        intent: dict[str, Any] = {"call_id": call_id, "role": role.value, "step": step, "agent": agent_name}
+        intent["running"] = [run.run_id for run in state.in_state(RunState.RUNNING)]
         context.ledger.record("call_intended", cycle_trace_id=plan.cycle_trace_id, **intent)
         asked = context.ledger.state.plan
         assert asked is not None
@@ -89,10 +92,12 @@ class Asking:
         """Take the answer of the call in flight when it is there, with the code that it changes."""
         assert plan.call_id is not None
         folder = self._context.paths.call(plan.call_id)
-        ending = self._context.calls.poll(folder, now_s)
-        if ending is None:
-            return
-        outcome = read_outcome(plan.agent, folder, ending)
+        if self._read is None or self._read[0] != plan.call_id:  # once: its code may take some ticks to be made
+            ending = self._context.calls.poll(folder, now_s)
+            if ending is None:
+                return
+            self._read = plan.call_id, ending, read_outcome(plan.agent, folder, ending)
+        _, ending, outcome = self._read
         if outcome.why:
             self._take_nothing(plan, list(outcome.why), ending, outcome)
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ class CheckoutReleases:
     def follow(self, event: Event, state: LoopState) -> None:
         """Release what an event says is not needed any more. Raises FileWriteError."""
         for checkout_id in _unneeded(event):
-            release(self._checkouts, checkout_id)
+            with suppress(OSError):  # something else lies there: it is never taken again, and that is all
+                release(self._checkouts, checkout_id)
 
 
 def _unneeded(event: Event) -> Iterable[str]:

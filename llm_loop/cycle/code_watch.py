@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from llm_loop.contract.run import Run
 from llm_loop.cycle.checkouts import code_rules
 from llm_loop.errors import LoopError
+from llm_loop.system.jobs import JobOutcome
 from llm_loop.versions import jobs
 
 if TYPE_CHECKING:
@@ -27,7 +28,10 @@ _MODULE = "llm_loop.versions"
 
 @dataclass(kw_only=True)
 class _Look:
-    """Hold one look at a run's code: ``began`` is the version it was launched with, where that is known."""
+    """Hold one look at a run's code: ``began`` is the version it was launched with, where that is known.
+
+    ``outcome`` is what the child came to, for as long as that is not journaled.
+    """
 
     run_id: str
     attempt: int
@@ -35,6 +39,7 @@ class _Look:
     tree: Path
     began: str | None
     asked_s: float | None = None
+    outcome: JobOutcome | None = None
 
 
 class CodeWatch:
@@ -51,7 +56,7 @@ class CodeWatch:
         A run in a checkout began with the version that its decision made.
         """
         tree = self.folder_of(run)
-        if moment == LAUNCH and run.code.place is not None:
+        if run.code.place is not None if moment == LAUNCH else run.code.version_at_end is not None:
             return
         look = _Look(run_id=run.run_id, attempt=len(run.attempts), moment=moment, tree=tree, began=run.code.version)
         question = self._question(tree, run.code.version if moment == END else None)
@@ -59,7 +64,7 @@ class CodeWatch:
             self._journal(look, answer["version"], None)
             return
         name = f"code-{run.run_id}-{moment}"
-        if not self._context.jobs.is_open(name):
+        if name not in self._open:
             self._context.jobs.open(name, _MODULE, question, _DEADLINE_S)
             self._open[name] = look
 
@@ -103,22 +108,22 @@ class CodeWatch:
             return None
         try:
             return jobs.take(question) if question["job"] == "take" else jobs.compare(question)
-        except LoopError:
+        except (LoopError, OSError):
             self._small.discard(tree)
             return None
 
     def tick(self, now_s: float) -> None:
         """Journal the versions that children have taken meanwhile."""
         for name, look in list(self._open.items()):
-            outcome = self._context.jobs.take(name, now_s)
-            if outcome is None:
+            look.outcome = look.outcome or self._context.jobs.take(name, now_s)
+            if look.outcome is None:
                 continue
-            del self._open[name]
-            answer: Any = outcome.answer or {}
-            why = outcome.why or answer.get("refused")
+            answer: Any = look.outcome.answer or {}
+            why = look.outcome.why or answer.get("refused")
             if why is None and answer.get("files", SMALL_FILES + 1) <= SMALL_FILES:
                 self._small.add(look.tree)
             self._journal(look, answer.get("version"), why)
+            del self._open[name]
 
     def _journal(self, look: _Look, version: str | None, why: str | None) -> None:
         fields: dict[str, Any] = {"run_id": look.run_id, "attempt": look.attempt, "moment": look.moment}

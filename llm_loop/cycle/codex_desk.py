@@ -79,6 +79,8 @@ class CodexDesk:
     def resting(self, role: Role) -> Rest | None:
         """Return why Codex is not asked in that role now; None when it may be."""
         context = self._context
+        if not self.is_wanted:  # since the cycle was opened for it
+            return Rest(sentence="it is switched off, or nobody is logged in any more")
         use, now = context.ledger.state.agent_use, context.clock.utc_now()
         if (spent := rest_reason(use, Budget.of(context.config), now)) is not None:
             return Rest(sentence=spent.sentence)

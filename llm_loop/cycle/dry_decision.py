@@ -38,8 +38,11 @@ def decide_once(paths: WorkspacePaths, config: Config, environ: Mapping[str, str
         context = _context(paths, Path(scratch), config, environ, clock)
         context.codex.look(clock.monotonic())
         agent = context.first_agent(Role.WORKER)
-        while agent == CODEX and not context.codex.is_set_up(clock.monotonic()):
-            clock.sleep(_LOOK_S)
+        try:
+            while agent == CODEX and not context.codex.is_set_up(clock.monotonic()):
+                clock.sleep(_LOOK_S)
+        finally:
+            context.jobs.end_all()
         plan = Plan(cycle=1, cycle_trace_id="C0001-dry", agent=agent, call_id=f"dry-{secrets.token_hex(4)}-0")
         return _ask(context, plan)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from llm_loop.contract.run import Attempt, Run, RunState
 from llm_loop.cycle.code_jobs import CodeJobs
@@ -35,25 +36,35 @@ class Launching:
         Returns how the attempt ended when it could not even start, what became of the run when its code is gone, and
         None when it was started or has to wait. Raises FileWriteError: then nothing was started.
         """
-        if run.attempts and run.code.place is None and run.code.version is not None:
+        if self._has_to_settle(run):
             settled = self._settle_code(run, now_s)
             if not isinstance(settled, bool):
                 return settled
             run = self._context.ledger.state.runs[run.run_id]
         return self._launch(run)
 
+    def _has_to_settle(self, run: Run) -> bool:
+        """Tell whether a run's code may be another by now: changed by an attempt or a person, its checkout gone."""
+        if run.code.version is None:
+            return False
+        place = run.code.place
+        return bool(run.attempts) or (place is not None and not Path(place["checkout"]).is_dir())
+
     def _settle_code(self, run: Run, now_s: float) -> Outcome | bool | None:
-        """See that a further attempt runs the code of the first one: True when it does or its own place is made.
+        """See that an attempt runs the code of its run: True when it does or its own place is made.
 
         None while that is not known yet.
         """
-        assert run.code.version is not None
-        placed = self._code_jobs.place_again(run, self._code.version_now(run), now_s)
+        if run.code.place is None:
+            placed = self._code_jobs.place_again(run, self._code.version_now, now_s)
+        else:
+            placed = self._code_jobs.place_once_more(run, self._code.version_now, now_s)
         if placed is None:
             return None
         if placed.refused is not None:
             return Outcome(state=RunState.FAILED, cause=CODE_CHANGED, detail=placed.refused)
-        if placed.code.place is not None:
+        if placed.code is not run.code and placed.code.place is not None:
+            # also the same place made anew: journaled before anything runs there
             self._context.ledger.record("code_placed", run_id=run.run_id, place=placed.code.place)
         return True
 
@@ -72,7 +83,7 @@ class Launching:
             notice = context.engine.start(launch)
         except CommandError as error:
             return Ending(cause=EndCause.START_FAILED, detail=str(error))
-        if len(run.attempts) == 0:
+        if run.code.version is None:  # the first attempt, or a daemon ended before it had looked
             self._code.look(context.ledger.state.runs[run.run_id], LAUNCH)
         if notice is not None:
             context.ledger.record("notice", text=notice)

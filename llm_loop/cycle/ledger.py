@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from llm_loop.config import Config
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.contract.run import RunState
 from llm_loop.errors import CorruptFileError, FileWriteError
@@ -18,6 +19,12 @@ from llm_loop.system import files
 from llm_loop.system.clock import Clock, utc_stamp
 
 Projector = Callable[[Event, LoopState], None]
+
+# A journaled state: what a start without state.json begins from, also where a person moved older parts away.
+SNAPSHOT = "snapshot"
+_SNAPSHOT_EVERY = 500
+_NO_FIT = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+_MB = 1_000_000
 
 
 @dataclass(kw_only=True)
@@ -43,8 +50,13 @@ class Ledger:
         self._clock = clock
         self._queues = [_Queue(projector=projector) for projector in projectors]
         self._saved_seq = -1
+        self._snapshot_seq = 0
         self.journal = Journal(paths.events, clock)
         self.state = self._load()
+
+    def use(self, config: Config) -> None:
+        """Follow the configuration: from the next event on, the journal goes on in a new file at its size."""
+        self.journal.rotate_bytes = config.journal_rotate_mb * _MB
 
     @property
     def is_behind(self) -> bool:
@@ -63,8 +75,14 @@ class Ledger:
             self._project(queue)
 
     def save(self) -> None:
-        """Write ``state.json`` when something changed and everything is projected. Raises FileWriteError."""
+        """Write ``state.json`` when something changed and everything is projected. Raises FileWriteError.
+
+        Every 500 events, and in each new part of the journal, the state is journaled as well.
+        """
         self.catch_up()
+        if not self.is_behind and self._snapshot_is_due():
+            with suppress(FileWriteError):  # a later save tries again; a replay only takes longer meanwhile
+                self._snapshot_seq = self.record(SNAPSHOT, state=self.state.to_json())["seq"]
         if not self.is_behind and self._saved_seq != self.state.seq:
             # not fsynced: a snapshot that a power cut spoils is rebuilt from the journal
             files.replace_json(self._paths.state, snapshot(self.state, self._paths), durable=False)
@@ -76,6 +94,11 @@ class Ledger:
         self.state = states.apply(self.state, event)
         self._await(event)
         return event
+
+    def _snapshot_is_due(self) -> bool:
+        first = self.journal.first_seq
+        is_new_part = first is not None and first > max(1, self._snapshot_seq)
+        return is_new_part or self.state.seq // _SNAPSHOT_EVERY > self._snapshot_seq // _SNAPSHOT_EVERY
 
     def _await(self, event: Event) -> None:
         for queue in self._queues:
@@ -104,7 +127,7 @@ class Ledger:
         """Return the state after a journaled event. Raises CorruptFileError when it does not fit what stands before."""
         try:
             return states.apply(self.state, event)
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        except _NO_FIT as error:
             why = f"event {event['seq']} does not fit what stands before it ({type(error).__name__}: {error})"
             raise CorruptFileError(self._paths.events, f"{why}; move the file away to start anew") from error
 
@@ -122,14 +145,58 @@ class Ledger:
             state = None
         if self.journal.repaired is not None:
             notes.append({"what": "the journal's last line was torn", "set_aside": str(self.journal.repaired)})
-        start = state or LoopState()
-        self.state = start
-        for event in self.journal.after(start.seq):
+        events = [] if state is None else self.journal.after(state.seq)
+        if state is not None and _has_gap(state.seq, events):
+            notes.append({"what": f"events after {state.seq} were moved out of the journal", "set_aside": ""})
+            state = None
+        if state is None:
+            state, events = self._from_journal()
+        self.state = state
+        self._snapshot_seq = max((event["seq"] for event in events if event["event"] == SNAPSHOT), default=state.seq)
+        for event in events:
             self.state = self._fold(event)
             self._await(event)
         for note in notes:
             self.note("repaired", **note)
         return self.state
+
+    def _from_journal(self) -> tuple[LoopState, list[Event]]:
+        """Return a journaled state and the events behind it, or the very first state and all events.
+
+        Not from the last snapshot but the one before: of the pages that were written just before a power cut, which
+        spoils ``state.json`` too, nobody knows that they lie on the disk. A history that is missing is written anew.
+        """
+        if self._paths.history.exists() and (found := _start_within(self.journal.back_to(SNAPSHOT, 2))) is not None:
+            return found
+        events = self.journal.after(0)
+        return _start_within(events) or (LoopState(), events)
+
+
+def _start_within(events: list[Event]) -> tuple[LoopState, list[Event]] | None:
+    """Return a state to begin from and the events behind it, as many as there are without a gap; None for none."""
+    for place in range(len(events) - 1, 0, -1):
+        if events[place]["seq"] != events[place - 1]["seq"] + 1:
+            events = events[place:]
+            break
+    if not events or events[0]["seq"] == 1:
+        return LoopState(), events
+    for place, event in enumerate(events):
+        if event["event"] == SNAPSHOT and (state := _journaled_state(event)) is not None:
+            return state, events[place:]
+    return None
+
+
+def _journaled_state(event: Event) -> LoopState | None:
+    """Return the state of a snapshot, None for one of another version."""
+    try:
+        state = LoopState.from_json(event["state"])
+    except _NO_FIT:
+        return None
+    return state if state.seq == event["seq"] - 1 else None
+
+
+def _has_gap(seq: int, events: list[Event]) -> bool:
+    return any(event["seq"] != expected for expected, event in enumerate(events, seq + 1))
 
 
 def snapshot(state: LoopState, paths: WorkspacePaths) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
-from llm_loop.agents.agent import BUILTIN, CODEX
+from llm_loop.agents.agent import BUILTIN, CODEX, COMMAND
 from llm_loop.contract.decision import Action, Decision
 from llm_loop.contract.observation import Role
 from llm_loop.contract.run import RunState
@@ -103,7 +103,9 @@ class PlanLane:
         """
         config = self._context.config
         rest = self._context.codex.resting(Role.WORKER) if plan.agent == CODEX else None
-        if plan.asks < ASKS_EACH and rest is None:
+        if plan.agent == COMMAND and config.worker_command is None:  # taken out of the configuration meanwhile
+            self._asking.ask(plan, Role.WORKER, BUILTIN, now_s)
+        elif plan.asks < ASKS_EACH and rest is None:
             self._asking.ask(plan, Role.WORKER, plan.agent, now_s)
         elif plan.asks < ASKS_EACH and rest is not None and rest.is_short and self._slots_are_busy():
             return
@@ -155,7 +157,7 @@ class PlanLane:
         """Stage the run, once the place where its code runs is made; a place that cannot be is a refusal."""
         context, state = self._context, self._context.ledger.state
         assert plan.accepted is not None
-        placed = self._code_jobs.place(plan.accepted, decision, plan.cycle_trace_id, now_s)
+        placed = self._code_jobs.place(plan.accepted, decision, now_s)
         if placed is None:
             return
         if placed.refused is not None:
@@ -206,11 +208,14 @@ class PlanLane:
         close(context, plan=plan, result="wait", reason=reason)
 
     def _stop_run(self, plan: Plan, decision: Decision) -> None:
+        """Stop the run that is meant: where none is named, the only one that the worker was shown, and no later one."""
         context = self._context
-        running = context.ledger.state.in_state(RunState.RUNNING)
-        target = next((run for run in running if decision.target_run_id in (None, run.run_id)), None)
+        shown = plan.running if decision.target_run_id is None else (decision.target_run_id,)
+        meant = [run for run in context.ledger.state.in_state(RunState.RUNNING) if shown is None or run.run_id in shown]
+        target = meant[0] if meant and (shown is None or len(shown) == 1) else None
         if target is None:
             close(context, plan=plan, result="no_active_run")
             return
-        context.ledger.record("stop_requested", run_id=target.run_id, reason="stop_current_run")
+        if target.stop_reason is None:
+            context.ledger.record("stop_requested", run_id=target.run_id, reason="stop_current_run")
         close(context, plan=plan, result="stop_current_run", reason=f"{target.run_id} {target.label}")

@@ -9,10 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from llm_loop.contract.run import Run, RunState
+from llm_loop.contract.run import Attempt, Run, RunState
 from llm_loop.cycle.closing import close
 from llm_loop.cycle.code_jobs import CodeJobs
-from llm_loop.cycle.code_watch import END, CodeWatch
+from llm_loop.cycle.code_watch import END, LAUNCH, CodeWatch
 from llm_loop.cycle.context import Context
 from llm_loop.cycle.launching import Launching
 from llm_loop.cycle.run_records import evidence_of, history_row
@@ -23,7 +23,7 @@ from llm_loop.stages.launch import stderr_log, stdout_log
 from llm_loop.stages.monitor import RunWatch
 from llm_loop.stages.record import SHUTDOWN, Outcome, record
 from llm_loop.system import processes
-from llm_loop.system.clock import utc_text
+from llm_loop.system.clock import parse_utc, utc_text
 from llm_loop.system.processes import EndCause, Ending
 
 MAX_LOST_ATTEMPTS = 6
@@ -62,6 +62,8 @@ class RunSlots:
             ending = context.engine.recover(context.paths.attempt(run.run_id, attempt.number), attempt.tag)
             if ending is None:
                 context.ledger.record("run_adopted", run_id=run.run_id, attempt=attempt.number)
+                if run.code.version is None:  # the daemon ended between the launch and its look at the code
+                    self._code.look(run, LAUNCH)
         for run in context.ledger.state.in_state(RunState.INTERRUPTED):
             context.ledger.record("run_moved", run_id=run.run_id, state=RunState.QUEUED.value, why="resumed at start")
 
@@ -160,9 +162,18 @@ class RunSlots:
             direction=config.selection_direction.value,
             metrics_json=evidence_of(self._context, run).metrics_json,
             now_s=now_s,
+            age_s=self._age_s(attempt),
         )
         self._watches[run.run_id] = watch
         return watch
+
+    def _age_s(self, attempt: Attempt) -> float:
+        """Return for how long an attempt has run: an adopted one began before this daemon, by the wall clock."""
+        try:
+            began = parse_utc(attempt.started_utc or "")
+        except ValueError:  # not known yet, or the run has written something else there
+            return 0.0
+        return max(0.0, (self._context.clock.utc_now() - began).total_seconds())
 
     def _conclude(self, run: Run, ending: Ending) -> None:
         context = self._context

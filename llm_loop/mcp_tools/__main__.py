@@ -43,7 +43,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def serve(workspace: Path, checkout: Path | None, keep_out: Sequence[Path]) -> int:
     """Greet at once, and leave all that follows to the SDK, which is imported only then."""
     if not sdk_is_there():
-        print(f"llm-loop mcp: the package `mcp` (2.0 or later) is missing: {HOW_TO_INSTALL}", file=sys.stderr)
+        print(f"llm-loop mcp: the package `mcp` (2.3 or later) is missing: {HOW_TO_INSTALL}", file=sys.stderr)
         return 1
     said = greet(sys.stdin.buffer, sys.stdout.buffer)
     if said:

@@ -12,7 +12,8 @@ _TERMINAL_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]
 
 
 def bounded(text: str) -> str:
-    """Return ``text``, cut at 20,000 characters with a word that says so."""
+    """Return ``text``, cut at 20,000 characters with a word that says so; half characters, of odd names, escaped."""
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     if len(text) <= MAX_CHARACTERS:
         return text
     note = f"\n[cut: {len(text):,} characters in all; ask for less at a time]"

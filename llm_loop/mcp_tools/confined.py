@@ -78,9 +78,10 @@ class Confined:
             handle = self._open_by_steps(parts) if _BY_STEPS else self._open_whole(parts)
         except OSError as error:
             raise Refused(f"{name!r} cannot be read: {error.strerror or error}") from error
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:  # a second name may be that of a sealed row
             os.close(handle)
-            raise Refused(f"{name!r} is not a regular file")
+            raise Refused(f"{name!r} is not a regular file, or one with a name elsewhere too")
         return os.fdopen(handle, "rb")
 
     def walk(self, path: str, depth: int) -> Iterator[Entry]:

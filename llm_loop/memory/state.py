@@ -36,7 +36,8 @@ class Plan:
     before it starts), ``asks`` how often this agent was asked in this cycle. ``proposals`` are the
     records of everything proposed so far; ``accepted`` is the one that passed the gate and awaits the
     mentor's word. ``review`` is that word's record once it is there. ``woken_by`` are the reasons, run by run, for
-    which the worker is asked although each slot has its next decision; () for a cycle that fills a slot.
+    which the worker is asked although each slot has its next decision; () for a cycle that fills a slot. ``running``
+    are the runs that the one asked last was shown as running; None in a journal of before that was kept.
     """
 
     cycle: int
@@ -50,6 +51,7 @@ class Plan:
     review_reasons: tuple[str, ...] = ()
     review: dict[str, Any] | None = None
     woken_by: tuple[dict[str, Any], ...] = ()
+    running: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +121,8 @@ class LoopState:
             plan = dict(fields["plan"])
             for name in ("proposals", "review_reasons", "woken_by"):
                 plan[name] = tuple(plan[name])
+            if plan.get("running") is not None:
+                plan["running"] = tuple(plan["running"])
             fields["plan"] = Plan(**plan)
         fields["runs"] = {run_id: Run.from_json(run) for run_id, run in fields["runs"].items()}
         fields["slot_use"] = SlotUse(**fields["slot_use"])
@@ -183,6 +187,8 @@ def _call_intended(state: LoopState, event: Event) -> LoopState:
     plan = _plan(state)
     asks = plan.asks + 1 if event["agent"] == plan.agent and event["step"] == plan.step else 1
     plan = replace(plan, step=event["step"], agent=event["agent"], call_id=event["call_id"], asks=asks)
+    if event["step"] == "decide" and (running := event.get("running")) is not None:
+        plan = replace(plan, running=tuple(running))
     return replace(state, plan=plan, calls_made=state.calls_made + 1)
 
 
@@ -195,7 +201,10 @@ def _proposal(state: LoopState, event: Event) -> LoopState:
 
 
 def _place_refused(state: LoopState, event: Event) -> LoopState:
-    """Take back the acceptance of a proposal whose code cannot run anywhere; an earlier accepted one stands again."""
+    """Take back the acceptance of a proposal whose code cannot run anywhere; an earlier accepted one stands again.
+
+    Else it is the worker's turn again, whoever was asked last: as often as it has not been asked yet.
+    """
     plan = _plan(state)
     assert plan.accepted is not None
     issue = {"code": "code_not_placed", "message": event["why"], "fix": "run the code as it is, or change it elsewhere"}
@@ -211,7 +220,19 @@ def _place_refused(state: LoopState, event: Event) -> LoopState:
     )
     others = [record for record in proposals if record["accepted"]]
     accepted = others[-1] if others else None
-    return replace(state, plan=replace(plan, proposals=proposals, accepted=accepted, step="decide"))
+    agent, asks = _worker_of(plan)
+    return replace(
+        state, plan=replace(plan, proposals=proposals, accepted=accepted, step="decide", agent=agent, asks=asks)
+    )
+
+
+def _worker_of(plan: Plan) -> tuple[str, int]:
+    """Return who was asked last as the worker of a cycle, and how often in a row."""
+    proposers = [record["proposer"] for record in plan.proposals if record["source"] == "primary"]
+    if not proposers:
+        return plan.agent, plan.asks
+    asks = next((n for n, one in enumerate(reversed(proposers)) if one != proposers[-1]), len(proposers))
+    return proposers[-1], asks
 
 
 def _review_due(state: LoopState, event: Event) -> LoopState:
@@ -230,7 +251,10 @@ def _review(state: LoopState, event: Event) -> LoopState:
 
 
 def _run_staged(state: LoopState, event: Event) -> LoopState:
+    """Take the run; the diff of its code stands in the event, and not in each snapshot of the state."""
     run = Run.from_json({**event["run"], "staged_seq": event["seq"]})
+    if run.code.change is not None:
+        run = replace(run, code=replace(run.code, change=run.code.change | {"diff": "", "config_files": None}))
     is_bootstrap = event["bootstrap"]
     return replace(
         state,

@@ -37,7 +37,7 @@ def judge(decision: Decision, context: GateContext) -> Verdict:
         issues += judge_forbidden(decision, context.forbidden_approaches)
         if _is_readable(decision):
             issues += _judge_run(decision, context)
-    if context.code is not None:
+    if context.code is not None and decision.action is Action.RUN_COMMAND:  # a stop needs no clean checkout
         issues += judge_code_change(context.code, context, places_of(context))
     kept = _without_repeats(issues)
     return Verdict(blocked=any(issue.blocking for issue in kept), issues=kept)

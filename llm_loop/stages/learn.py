@@ -69,6 +69,7 @@ class Memory:
         self._housekeeping: dict[str, dict[str, Any]] = {}
         self._deltas: dict[str, float | None] = {}
         self._last_board: leaderboard.Leaderboard | None = None
+        self._ranked_seq: int | None = None  # of the last run that the board was built with
         self._summarised_seq = _last_seq(paths.cycle_summaries)
 
     def ensure_files(self) -> None:
@@ -224,13 +225,15 @@ class Memory:
                 self._with_result.add(row.run_id)
 
     def _rank(self, event: Event) -> None:
-        if event["row"]["attempts"] == 0:
-            return
+        last = self._index.rows[-1].seq if self._index.rows else None
+        if event["row"]["attempts"] == 0 or (last is not None and event["seq"] < last and self._ranked_seq == last):
+            return  # projected once more, with the runs after it: they are all in the board
         board = leaderboard.build(
             self._index.rows, self._config.selection_metric, self._config.selection_direction, LEADERBOARD_ROWS
         )
         self._last_board = board
         self._met(self._board.write(board).human_edit)
+        self._ranked_seq = last
 
     def _remember_review(self, event: Event) -> None:
         record = event["record"]

@@ -72,7 +72,7 @@ class RunWatch:
     """Watch the files of one attempt.
 
     ``metric`` and ``direction`` say which value is shown as best; ``metrics_json`` may name a foreign
-    trainer's file.
+    trainer's file. ``age_s`` is for how long the attempt has run already when the watch begins, in seconds.
     """
 
     def __init__(
@@ -86,9 +86,10 @@ class RunWatch:
         direction: str,
         metrics_json: Path | None,
         now_s: float,
+        age_s: float = 0.0,
     ) -> None:
         self.look_due = Every(LOOK_S)
-        self.progress = Progress(started_s=now_s, last_output_s=now_s)
+        self.progress = Progress(started_s=now_s - age_s, last_output_s=now_s)
         self._logs = [LogReader(stdout), LogReader(stderr)]
         self._printed = RowReader()
         self._file = LogReader(folder / "metrics.jsonl")

@@ -9,10 +9,8 @@ from typing import Any
 
 from llm_loop.config import load_config
 from llm_loop.contract.paths import WorkspacePaths
-from llm_loop.cycle.checkouts import code_rules
 from llm_loop.errors import LoopError
 from llm_loop.system.files import json_text
-from llm_loop.versions.jobs import export_run
 from llm_loop.views.run_story import RunStory, read_story
 
 
@@ -41,6 +39,9 @@ def add_to(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write what a run ran. Raises LoopError when that is not known."""
+    from llm_loop.cycle.checkouts import code_rules  # here: no other verb has to load what these need
+    from llm_loop.versions.jobs import export_run
+
     paths = WorkspacePaths(arguments.workspace)
     config = load_config(arguments.workspace / arguments.config, arguments.workspace, os.environ)
     story = read_story(paths, arguments.run)

@@ -11,12 +11,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from llm_loop.agents.codex_login import is_logged_in
+from llm_loop import restarts
+from llm_loop.agents.codex_home import is_ready
 from llm_loop.agents.search_space import parse_search_space
 from llm_loop.config import Config, load_config
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.daemon import Daemon, missing_missions
-from llm_loop.errors import CommandError, ConfigError, CorruptFileError
+from llm_loop.errors import CommandError, ConfigError, CorruptFileError, LoopError, WorkspaceBusyError
 from llm_loop.limits import Limits, parse_until
 from llm_loop.stages.gate import load_policy
 from llm_loop.stages.launch import training_python
@@ -61,11 +62,38 @@ def add_to(subparsers: Any) -> None:
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--plain", action="store_true", help="Print plain lines instead of the live screen.")
     shown.add_argument("--quiet", action="store_true", help="Print nothing while it runs.")
+    parser.add_argument(
+        "--autostarted",
+        action="store_true",
+        help="What autostart passes: the machine starts the loop, not a person. It waits while another daemon runs "
+        "here; it starts nothing (exit code 0) when the loop was ended on purpose, nor (exit code 4, needs_human in "
+        "the journal) when it died 3 times within 10 minutes.",
+    )
     parser.set_defaults(act=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Start the loop; return when it ended (or, in the background, when it is running)."""
+    return _start_again(arguments) if arguments.autostarted else _start(arguments)
+
+
+def _start_again(arguments: argparse.Namespace) -> int:
+    """Start the loop for the machine, where it may; a person reads in the journal what kept it from that."""
+    paths, clock = WorkspacePaths(arguments.workspace), SystemClock()
+    restarts.wait_while_held(paths.instance_lock)
+    if (why_not := restarts.allow(paths, clock)) is not None:
+        print(why_not)
+        return 0
+    try:
+        return _start(arguments)
+    except WorkspaceBusyError:  # a person was quicker
+        raise
+    except LoopError as error:
+        restarts.call_for_a_person(paths, clock, str(error), f"mend it, then `{typed('start')}`")
+        raise
+
+
+def _start(arguments: argparse.Namespace) -> int:
     paths = WorkspacePaths(arguments.workspace)
     check_length("the workspace", paths.root)  # first: nothing below such a folder may be found
     config_path = arguments.workspace / arguments.config
@@ -132,8 +160,10 @@ def _check_places(config: Config) -> None:
 def _say_how_it_decides(config: Config, paths: WorkspacePaths) -> None:
     if config.worker_command is not None:
         talk(f"The worker is the program `{config.worker_command}`.")
-    elif is_logged_in(paths.codex_home):
-        talk("A Codex login was found. This version makes no Codex calls yet: the built-in planner decides.")
+    elif not config.codex_enabled:
+        talk("The built-in planner decides (codex_enabled is false).")
+    elif is_ready(paths.codex_home, os.environ):
+        talk(f"Codex decides ({config.model or 'its own default model'}), and the built-in planner while it is out.")
     else:
         talk(f"No Codex login: the built-in planner decides. To log in: {typed('login')}")
     for notice in (*config.notices, *missing_missions(config)):

@@ -21,9 +21,10 @@ from llm_loop.system import files
 from llm_loop.versions import rules as reading
 from llm_loop.versions.names import folded
 from llm_loop.versions.refusal import CodeRefused
+from llm_loop.versions.removal import remove_tree
 from llm_loop.versions.rules import DEFAULT_RULES, CodeRules
 from llm_loop.versions.store import TreeIndex, Version, VersionStore
-from llm_loop.versions.tree import look, make_equal
+from llm_loop.versions.tree import Tree, look, make_equal
 
 SCHEMA_VERSION = 1
 MOST_ENTRIES_BESIDE = 10_000
@@ -229,8 +230,10 @@ def _fill(request: CheckoutRequest, version: Version) -> None:
     folder = request.folder
     folder.mkdir(parents=True, exist_ok=True)
     tree = look(folder, len(version.files) * 3 + 3 * MOST_ENTRIES_BESIDE)
-    if tree.overflow:
-        raise CodeRefused(f"{folder} holds too much to be made a checkout: remove it")
+    if tree.overflow:  # what somebody unpacked there must not shut out all who come after
+        remove_tree(folder, request.checkouts)
+        folder.mkdir()
+        tree = Tree()
     known = known_files(request.checkouts, request.checkout_id)
     remember_files(request.checkouts, request.checkout_id, {})
     now = make_equal(folder, version, request.store, known, tree)

@@ -26,6 +26,7 @@ from llm_loop.versions.store import FileEntry, Version, is_executable, known_ent
 from llm_loop.versions.tree import Tree, look
 
 _DIFF_CHARACTERS = 60_000
+_CONFIG_BYTES = 600_000  # they are journaled whole
 _MOST_REFUSALS = 20
 
 
@@ -128,6 +129,9 @@ def _change(opened: OpenCheckout, base: Version, found: _Difference, tree: Tree)
             diff.append(_diff(request, path, data, base.files.get(path), found.executable.get(path, False)))
     whole = "".join(diff)
     texts = {path: (found.contents[path] or b"").decode("utf-8-sig") for path in sorted(configs)[:MOST_FILES]}
+    if sum(len(found.contents[path] or b"") for path in configs) > _CONFIG_BYTES:
+        found.refusals.append(f"the new configurations hold more than {_CONFIG_BYTES // 1000} kB: leave fewer of them")
+        texts = {}
     return CodeChange(
         base=opened.base,
         version=base.id if found.refusals else _kept(request, base, found, tree),

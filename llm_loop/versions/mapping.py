@@ -16,6 +16,7 @@ from pathlib import Path
 
 from llm_loop.contract.command_line import is_powershell
 from llm_loop.errors import CommandError
+from llm_loop.system.environment_scrubbing import without_secrets
 from llm_loop.versions.command_words import texts_of, words_of
 from llm_loop.versions.refusal import CodeRefused
 
@@ -35,7 +36,7 @@ class Mapper:
     token: str
     workspace: str
     shell: str
-    variables: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    variables: Mapping[str, str] = field(default_factory=lambda: without_secrets(os.environ))
 
     def map(self, command: str, folder: str) -> str:
         """Return the command with each repository path led to the checkout. ``folder``: where it runs.

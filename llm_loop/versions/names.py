@@ -17,6 +17,7 @@ _LONGEST_PART_BYTES = 120
 _LONGEST_BYTES = 400
 _DEEPEST = 24
 _RESERVED = re.compile(r"^(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])\s*(\.|$)")
+_HERE = re.compile(r"^(?:\./)+")
 _SHORT_NAME = re.compile(r"~[0-9]+(\.|$)")
 AGENT_FOLDERS = frozenset({".codex", ".agents", ".aws", ".ssh"})
 """Names under which agents and their sandboxes keep their own things, in lower case."""
@@ -24,10 +25,7 @@ AGENT_FOLDERS = frozenset({".codex", ".agents", ".aws", ".ssh"})
 
 def tidy(path: str) -> str:
     """Return a path as models of both systems write it, with ``/`` and without a leading ``./``."""
-    path = path.replace("\\", "/")
-    while path.startswith("./"):
-        path = path[2:]
-    return path
+    return _HERE.sub("", path.replace("\\", "/"), count=1)
 
 
 def path_trouble(path: str) -> str:

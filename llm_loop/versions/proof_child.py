@@ -1,6 +1,7 @@
 """Say which file each module name leads to, in the Python that will train: ``python proof_child.py < question``.
 
-Standard library only, for whatever Python 3 that is; nothing of the repository is imported or run. Reads
+Standard library only, for whatever Python 3 that is; nothing of the repository is imported or run, but for what
+Python itself runs when it starts there, as it will in the run (``sitecustomize``). Reads
 ``{"names": [...], "files": [...], "first": [...]}``: names to look up, files to compile, folders for the front of the
 search path. Prints one line, marked, with ``{"origins": {name: path or null}, "errors": {file: text}}``.
 """

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
+from llm_loop.contract.outside_file import read_outside
 from llm_loop.errors import FileWriteError
-from llm_loop.versions.checkout import MOST_ENTRIES_BESIDE, forget, read_record, recorded, release
+from llm_loop.versions.checkout import MOST_ENTRIES_BESIDE, forget, known_files, read_record, recorded, release
 from llm_loop.versions.refusal import CodeRefused
 from llm_loop.versions.removal import remove_tree
 from llm_loop.versions.rules import CACHES, NEVER_CODE
-from llm_loop.versions.store import VersionStore
+from llm_loop.versions.store import FileEntry, Known, VersionStore, known_entry
 from llm_loop.versions.tree import look
 
 KEPT_FOLDER = "left_in_checkout"
@@ -45,15 +46,25 @@ def discard(checkouts: Path, versions: Path, checkout_id: str) -> None:
         raise CodeRefused(f"the loop has not made a checkout {checkout_id!r}: it is left alone")
     folder = checkouts / checkout_id
     if record.get("run_folder") and folder.is_dir():
-        _rescue(folder, Path(record["run_folder"]), _known_paths(versions, record))
+        code = VersionStore(versions).read(str(record.get("version"))).files
+        _rescue(folder, Path(record["run_folder"]), code, known_files(checkouts, checkout_id))
     remove_tree(folder, checkouts)
     forget(checkouts, checkout_id)
 
 
-def _rescue(folder: Path, run_folder: Path, known: Iterable[str]) -> None:
-    """Move what a run made in its checkout, beside its output folders, into the run's folder; raises FileWriteError."""
-    tree = look(folder, len(set(known)) + 100 * MOST_ENTRIES_BESIDE, _is_cache)
-    for path in sorted(tree.files.keys() - set(known)):
+def _rescue(folder: Path, run_folder: Path, code: Mapping[str, FileEntry], known: Known) -> None:
+    """Move what a run made or changed in its checkout, beside its output folders, into the run's folder.
+
+    Raises FileWriteError, and CodeRefused where there is too much to look through: that checkout stays.
+    """
+    tree = look(folder, len(code) + 100 * MOST_ENTRIES_BESIDE, _is_cache)
+    if tree.overflow:
+        raise CodeRefused(f"{folder} holds more than {100 * MOST_ENTRIES_BESIDE:,} entries of its run: move them away")
+    for path, status in sorted(tree.files.items()):
+        if (entry := code.get(path)) is not None and (
+            known_entry(known, path, status) == entry or _holds(folder / path, entry)
+        ):
+            continue
         target = run_folder / KEPT_FOLDER / path
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -66,5 +77,8 @@ def _is_cache(path: str) -> bool:
     return path.rpartition("/")[2] in CACHES | NEVER_CODE
 
 
-def _known_paths(versions: Path, record: dict[str, Any]) -> frozenset[str]:
-    return frozenset(VersionStore(versions).read(str(record.get("version"))).files)
+def _holds(place: Path, entry: FileEntry) -> bool:
+    try:
+        return hashlib.sha256(read_outside(place, entry.size)).hexdigest() == entry.sha256
+    except OSError:
+        return False

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from llm_loop.system.environment_scrubbing import without_secrets
 from llm_loop.versions.command_words import PythonCall, python_calls, words_of
 from llm_loop.versions.proof import Interpreter
 from llm_loop.versions.refusal import CodeRefused
@@ -59,7 +60,8 @@ def interpreters(
 
 
 def _environment(python: Path, paths: Sequence[Path]) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(_BENDS)}
+    """Return the run's environment, or close to it: a ``sitecustomize`` of the checkout runs in it, as in the run."""
+    kept = {name: value for name, value in without_secrets(os.environ).items() if not name.upper().startswith(_BENDS)}
     return kept | {
         "PATH": os.pathsep.join([str(python.parent), kept.get("PATH", os.defpath)]),
         "PYTHONPATH": os.pathsep.join(map(str, paths)),

@@ -8,6 +8,7 @@ from llm_loop.contract.call_report import TokenUse
 from llm_loop.memory.mentor_worth import MentorWorth, Outcome
 from llm_loop.memory.money import Money
 from llm_loop.views.agents_status import MENTOR, WORKER, AgentsStatus, OutageStatus, RoleStatus
+from llm_loop.views.past_outages import PastOutage
 from llm_loop.views.untrusted import clean
 from llm_loop.views.wording import local_moment
 
@@ -27,6 +28,7 @@ def lines_of(status: AgentsStatus) -> list[str]:
     """Return the lines, times local; those that have nothing to tell are left out."""
     return [
         *_who(status),
+        *(_past(outage, status) for outage in status.past_outages),
         *(_role(role) for role in status.roles if role.agent != "builtin" or role.failed),
         *_total(status),
         *_sandbox(status),
@@ -60,6 +62,15 @@ def _why(outage: OutageStatus, status: AgentsStatus) -> str:
     until = f" until {_at(outage.until_utc, status)}" if outage.rests else ""
     message = clean(outage.message, _MESSAGE_CHARACTERS)
     return f"{clean(outage.cause, 40).replace('_', ' ')}{until}" + (f" ({message})" if message else "")
+
+
+def _past(outage: PastOutage, status: AgentsStatus) -> str:
+    name = _NAMES.get(outage.agent, outage.agent)
+    who = name if outage.role in (None, WORKER) else f"{name} as {outage.role}"
+    runs = outage.stand_in_runs
+    meanwhile = f"; the built-in planner proposed {_counted(runs, 'run')} meanwhile" if runs else ""
+    span = f"from {_at(outage.since_utc, status)} to {_at(outage.back_utc, status)}"
+    return f"{who} was out {span}: {outage.cause.replace('_', ' ')}{meanwhile}"
 
 
 def _role(role: RoleStatus) -> str:
@@ -97,8 +108,8 @@ def _worth(worth: MentorWorth) -> list[str]:
         return []
     adopted, declined = sum(worth.adopted.values()), sum(worth.declined.values())
     unreached = f", {worth.unreached} without an answer" if worth.unreached else ""
-    asked, challenges = _counted(worth.asked, "time"), _counted(worth.challenges, "challenge")
-    lines = [f"mentor: asked {asked}{unreached}; {challenges}, {adopted} adopted"]
+    due, challenges = _counted(worth.asked, "time"), _counted(worth.challenges, "challenge")
+    lines = [f"mentor: due {due}{unreached}; {challenges}, {adopted} adopted"]
     if adopted:
         lines.append(f"  adopted: {_counts(worth.adopted)}")
     if declined:
@@ -131,8 +142,10 @@ def _tokens(tokens: TokenUse) -> str:
 
 
 def _money(money: Money) -> str:
-    unpriced = f" ({money.unpriced_tokens:,} tokens have no price)" if money.unpriced_tokens else ""
-    return f"{money.amount:.2f} {clean(money.currency, 8)}{unpriced}"
+    without = money.unpriced_tokens
+    unpriced = f" ({without:,} tokens of models that price_table does not name)" if without else ""
+    amount = f"{money.amount:.2f}" if money.amount >= 0.1 else f"{money.amount:.2g}"
+    return f"{amount} {clean(money.currency, 8)}{unpriced}"
 
 
 def _at(utc: str, status: AgentsStatus) -> str:

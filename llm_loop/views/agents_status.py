@@ -16,6 +16,7 @@ from llm_loop.memory.money import Money, cost
 from llm_loop.memory.outages import Outage, resting
 from llm_loop.memory.role_use import RoleUse, summed
 from llm_loop.system.clock import utc_text
+from llm_loop.views.past_outages import PastOutage
 from llm_loop.views.untrusted import plain, text_of
 
 WORKER, MENTOR = "worker", "mentor"
@@ -75,7 +76,7 @@ class AgentsStatus:
     ``worker`` and ``mentor`` name the agents that are wanted (codex, command, builtin), ``decides`` the one that
     decides at ``taken_utc``: the built-in planner while the wanted one is out or rests, None where it may not fill
     in. ``budget`` is the limit that is reached, None for none. ``tokens`` and ``money`` are those of all roles;
-    ``unknown_usage`` calls told no tokens, so they are at least.
+    ``unknown_usage`` calls told no tokens, so they are at least. ``past_outages`` are the last three that are over.
     """
 
     taken_utc: str
@@ -92,6 +93,7 @@ class AgentsStatus:
     roles: tuple[RoleStatus, ...]
     sandbox: SandboxStatus | None
     mentor_worth: MentorWorth
+    past_outages: tuple[PastOutage, ...] = ()
 
     def outage_of(self, role: str) -> OutageStatus | None:
         """Return the row of failures that concerns a role, one that rests first; None for none."""
@@ -113,6 +115,7 @@ def agents_status(
     mentor: str | None,
     config: Config | None,
     sandbox: SandboxStatus | None,
+    past_outages: tuple[PastOutage, ...] = (),
     now: datetime,
 ) -> AgentsStatus:
     """Return the status at ``now``.
@@ -143,6 +146,7 @@ def agents_status(
         roles=roles,
         sandbox=sandbox,
         mentor_worth=worth,
+        past_outages=past_outages,
     )
 
 

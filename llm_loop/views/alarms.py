@@ -9,7 +9,7 @@ from llm_loop.views.untrusted import text_of, whole_of
 
 KINDS = frozenset(
     "error config_refused file_not_written launch_failed repaired history_damaged disk_short "
-    "agent_out code_version sandbox_chosen".split()
+    "agent_out code_version sandbox_chosen needs_human".split()
 )
 _CHARACTERS = 300
 
@@ -67,6 +67,9 @@ def _words(kind: str, event: dict[str, Any]) -> str:
             mode, mend = text_of(event.get("mode"), 40) or "?", text_of(event.get("mend"), _CHARACTERS) or "none"
             reason = text_of(event.get("reason"), _CHARACTERS) or "no reason given"
             return f"Codex works in the sandbox {mode}: {reason}; mend: {mend}"
+        case "needs_human":
+            to_do = text_of(event.get("what_to_do"), _CHARACTERS)
+            return f"a person is needed: {why}" + (f"; {to_do}" if to_do else "")
         case "disk_short":
             free, wanted = whole_of(event.get("free_mb")), whole_of(event.get("wanted_mb"))
             return f"only {free} MB of disk are free, {wanted} MB are wanted: nothing new is launched"

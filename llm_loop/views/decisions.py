@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from llm_loop.contract.call_report import FailureCause
 from llm_loop.contract.run import Run
 from llm_loop.views.untrusted import dict_of, list_of, number_of, text_of, texts_of, whole_of
 
@@ -12,13 +13,15 @@ LABEL_CHARACTERS = 80
 _REASON_CHARACTERS = 300
 _CRITIQUE_CHARACTERS = 240
 _MOST_REFUSALS = 6
+_OF_AN_ANSWER = (FailureCause.NO_ANSWER, FailureCause.SCHEMA, FailureCause.INCOMPLETE)
+_OF_A_CALL = frozenset(cause.value for cause in FailureCause if cause not in _OF_AN_ANSWER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
     """Hold one reason against one proposal, the ``proposal``-th of its cycle (from 1).
 
-    ``by`` is ``gate``, or ``contract`` for an answer that was no decision.
+    ``by`` is ``gate``, ``contract`` for an answer that was no decision, ``call`` for a call that gave none.
     """
 
     proposal: int
@@ -156,7 +159,8 @@ def refusals_of(proposals: list[Any]) -> tuple[Refusal, ...]:
     for place, proposal in enumerate(map(dict_of, proposals), start=1):
         who = text_of(proposal.get("proposer"), 40) or "unknown"
         for reason in texts_of(proposal.get("unusable"), _REASON_CHARACTERS):
-            found.append(Refusal(proposal=place, by="contract", proposer=who, reason=reason, fix=None))
+            by = "call" if reason.partition(":")[0] in _OF_A_CALL else "contract"
+            found.append(Refusal(proposal=place, by=by, proposer=who, reason=reason, fix=None))
         gate = dict_of(proposal.get("quality_gate"))
         if gate.get("blocked"):
             found += [_of_gate(place, who, dict_of(detail)) for detail in list_of(gate.get("details"))]

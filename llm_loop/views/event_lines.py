@@ -12,6 +12,7 @@ from llm_loop.views.untrusted import dict_of, list_of, text_of, texts_of, whole_
 from llm_loop.views.wording import against, gate_of, local_time, mentor_of, outcome_of
 
 _TEXT_CHARACTERS = 300
+_AGAINST = {"contract": "unusable answer", "call": "failed call"}
 
 
 class EventLines:
@@ -80,7 +81,7 @@ def refused(event: Event, record: dict[str, Any]) -> list[str]:
     whose = "the mentor's " if record.get("source") == "mentor_suggested" else ""
     lines = []
     for refusal in refusals_of([record]):
-        what = f"refused {whose}{label or 'decision'}" if refusal.by == "gate" else "unusable answer"
+        what = _AGAINST.get(refusal.by) or f"refused {whose}{label or 'decision'}"
         fix = f"; mend: {refusal.fix}" if refusal.fix else ""
         lines.append(f"{_cycle(event)} {what} by {refusal.proposer}: {refusal.reason}{fix}")
     return lines

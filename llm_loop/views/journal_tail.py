@@ -2,74 +2,68 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from llm_loop.memory.journal import Event
-from llm_loop.runs.progress import LogReader
+from llm_loop.memory.journal_parts import events_backwards
+from llm_loop.system import files
 
 TAIL_BYTES = 1_000_000
-_MOST_BYTES_A_LINE = 8_000_000
+_NEVER = (-1, -1)
+
+Lines = list[tuple[bytes, Event]]
 
 
 class JournalTail:
     """Hand out the events of a journal once each, oldest first, beginning with its last ``tail_bytes``.
 
-    Lines that are no events are left out. ``restarted`` tells whether the journal was cut or moved away
-    before the events that were handed out last.
+    ``after`` begins behind that event instead, however far back it is. Lines that are no events are left out; that
+    the journal went on in a new file meanwhile makes no difference. ``restarted`` tells whether the journal was cut
+    or moved away before the events that were handed out last: they are its tail, and begin anew.
     """
 
-    def __init__(self, path: Path, tail_bytes: int = TAIL_BYTES) -> None:
+    def __init__(self, path: Path, tail_bytes: int = TAIL_BYTES, after: int | None = None) -> None:
         self._path = path
         self._tail_bytes = tail_bytes
-        self._reader: LogReader | None = None
-        self._rest = b""
-        self._seq = 0
+        self._seen: tuple[int, int] | None = _NEVER
+        self._seq = after
+        self._line: bytes | None = None
         self.restarted = False
 
     def new_events(self) -> list[Event]:
         """Return the events since the last call; [] when there are none. Raises nothing."""
+        return [event for _, event in self.new_lines()]
+
+    def new_lines(self) -> Lines:
+        """Return the events since the last call, each with its line as it stands there. Raises nothing."""
         self.restarted = False
-        if self._reader is None and not self._begin():
+        signature = files.signature(self._path)
+        if signature == self._seen:
             return []
-        assert self._reader is not None
-        before = self._reader.offset
-        piece = self._reader.read(self._tail_bytes)
-        events = []
-        while piece:
-            if self._reader.offset - len(piece) < before:  # it shrank, and was read from its start
-                self._rest = b""
-            *lines, self._rest = (self._rest + piece).split(b"\n")
-            events += [event for line in lines if (event := _event(line)) is not None]
-            self._rest = self._rest if len(self._rest) <= _MOST_BYTES_A_LINE else b""
-            before = self._reader.offset
-            piece = self._reader.read(self._tail_bytes)
-        return self._in_order(events)
-
-    def _begin(self) -> bool:
-        """Find the first whole line of the tail."""
         try:
-            size = self._path.stat().st_size
-        except OSError:
-            return False
-        self._reader = LogReader(self._path)
-        if size > self._tail_bytes:
-            self._reader.offset = size - self._tail_bytes
-            self._rest = b"cut "  # so that the first line, which may be a half one, is no event
-        return True
+            found = self._tail() if self._seq is None else self._since(self._seq)
+        except OSError:  # it may be had again at the next look
+            return []
+        self._seen = signature
+        if found:
+            self._line, self._seq = found[-1][0], found[-1][1]["seq"]
+        return found
 
-    def _in_order(self, events: list[Event]) -> list[Event]:
-        for event in events:
-            if event["seq"] <= self._seq:
-                self.restarted = True
-            self._seq = event["seq"]
-        return events
+    def _since(self, seq: int) -> Lines:
+        """Return what stands behind event ``seq``, or the tail of another journal in this one's place."""
+        found: Lines = []
+        for line, event in events_backwards(self._path):
+            if event["seq"] <= seq:
+                self.restarted = not self._is_last(line, event, seq, is_end=not found)
+                break
+            found.append((line, event))
+        return self._tail() if self.restarted else found[::-1]
 
+    def _is_last(self, line: bytes, event: Event, seq: int, *, is_end: bool) -> bool:
+        """Tell whether the event is the one handed out last, and not another journal's in its place."""
+        if event["seq"] == seq:
+            return self._line is None or line == self._line
+        return not is_end
 
-def _event(line: bytes) -> Event | None:
-    try:
-        event = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    good = isinstance(event, dict) and isinstance(event.get("event"), str) and isinstance(event.get("seq"), int)
-    return event if good else None
+    def _tail(self) -> Lines:
+        return list(events_backwards(self._path, most_bytes=self._tail_bytes))[::-1]

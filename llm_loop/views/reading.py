@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from llm_loop.agents.codex_login import is_logged_in
+from llm_loop.agents.codex_home import is_ready
 from llm_loop.config import Config, load_config
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.memory.agent_use import AgentUse
@@ -27,6 +27,7 @@ from llm_loop.views.condition import DaemonStatus, Signs, judge
 from llm_loop.views.decisions import DecisionStatus, of_cycle_event, of_open_run
 from llm_loop.views.journal_tail import JournalTail
 from llm_loop.views.open_runs import read_state, runs_in_slots, runs_that_wait
+from llm_loop.views.past_outages import PastOutages
 from llm_loop.views.ranking import Ranking, read_object
 from llm_loop.views.snapshot import FinishUp, Snapshot
 from llm_loop.views.typed_values import fits
@@ -51,6 +52,7 @@ class SnapshotReader:
         self._journal = JournalTail(paths.events)
         self._cycles: deque[DecisionStatus] = deque(maxlen=_DECISIONS)
         self._alarms: deque[Alarm] = deque(maxlen=_ALARMS)
+        self._past_outages = PastOutages()
         self._last_word: dict[str, Any] | None = None
 
     def config(self) -> Config | None:
@@ -73,7 +75,8 @@ class SnapshotReader:
             taken_utc=utc_text(now),
             daemon=daemon,
             decides=self._who_decides(beat, daemon),
-            codex_login=is_logged_in(self._paths.codex_home),
+            codex_login=is_ready(self._paths.codex_home, self._environ),
+            codex_wanted=self._codex_wanted(),
             agents=self._agents(loop, beat, daemon, now),
             runs=runs_in_slots(loop, beat, daemon, self._paths),
             waiting=runs_that_wait(loop),
@@ -140,21 +143,28 @@ class SnapshotReader:
             mentor=text_of(said.get("mentor"), 40),
             config=config,
             sandbox=sandbox_status(sandbox, config) if sandbox else None,
+            past_outages=self._past_outages.over(),
             now=now,
         )
 
     def _wanted(self, config: Config | None) -> str:
         if config is not None and config.worker_command is not None:
             return "command"
-        is_on = config is None or config.codex_enabled
-        return "codex" if is_on and is_logged_in(self._paths.codex_home) else "builtin"
+        ready = self._codex_wanted() and is_ready(self._paths.codex_home, self._environ)
+        return "codex" if ready else "builtin"
+
+    def _codex_wanted(self) -> bool:
+        config = self.config()
+        return config is None or config.codex_enabled
 
     def _follow_journal(self) -> None:
         events = self._journal.new_events()
         if self._journal.restarted:
             self._cycles.clear()
             self._alarms.clear()
+            self._past_outages.clear()
         for event in events:
+            self._past_outages.follow(event)
             if event["event"] == "cycle":
                 self._cycles.append(of_cycle_event(event))
             elif event["event"] in ("daemon_started", "daemon_ended"):

@@ -11,6 +11,7 @@ from typing import Any
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.errors import LoopError
 from llm_loop.memory.journal import Event
+from llm_loop.memory.journal_parts import lines_forwards
 from llm_loop.views.untrusted import clean, dict_of, list_of, plain, text_of
 from llm_loop.views.wording import typed
 
@@ -22,7 +23,8 @@ class RunStory:
     """Hold one run as the journal tells it.
 
     ``ended`` is the history row of its ending, None while it is open; ``detail`` says more of how it ended. ``code``
-    is the form of a ``RunCode``, {} in a journal of before code versions.
+    is the form of a ``RunCode``, {} in a journal of before code versions. ``use`` is what the model calls of its cycle
+    cost, None while that is open.
     """
 
     run_id: str
@@ -39,6 +41,7 @@ class RunStory:
     ended: dict[str, Any] | None
     detail: str | None
     folder: str
+    use: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the form of ``show --json`` (schema_version 1)."""
@@ -73,15 +76,11 @@ def _events(path: Path, wanted: str) -> Iterator[Event]:
     A missing journal holds none.
     """
     needle = json.dumps(wanted, ensure_ascii=False)[1:-1].encode("utf-8", "backslashreplace")
-    try:
-        with path.open("rb") as stream:
-            for line in stream:
-                if needle in line:
-                    event = _event(line)
-                    if event is not None:
-                        yield event
-    except FileNotFoundError:
-        return
+    for line in lines_forwards(path):
+        if needle in line:
+            event = _event(line)
+            if event is not None:
+                yield event
 
 
 def _event(line: bytes) -> Event | None:
@@ -98,6 +97,7 @@ def _story(staged: Event, events: list[Event], paths: WorkspacePaths) -> RunStor
     attempts: list[dict[str, Any]] = []
     row: dict[str, Any] | None = None
     detail: str | None = None
+    use: dict[str, Any] | None = None
     for event in events:
         match event["event"]:
             case "attempt_intended":
@@ -112,6 +112,8 @@ def _story(staged: Event, events: list[Event], paths: WorkspacePaths) -> RunStor
                 code |= {"place": event["place"]}
             case "run_ended":
                 row, detail = dict(event["row"]), text_of(event.get("detail"), 600)
+            case "cycle":
+                use = dict_of(event.get("use")) or None
     record = run["cycle_record"]
     return RunStory(
         run_id=clean(run["run_id"], 40),
@@ -128,6 +130,7 @@ def _story(staged: Event, events: list[Event], paths: WorkspacePaths) -> RunStor
         ended=row,
         detail=detail,
         folder=str(paths.run(run["run_id"])),
+        use=use,
     )
 
 

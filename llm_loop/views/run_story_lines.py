@@ -31,6 +31,7 @@ def story_lines(story: RunStory) -> Iterator[str]:
     yield f"  folder   {story.folder}"
     yield from map(_attempt_line, story.attempts)
     yield from _proposal_lines(story)
+    yield from _use_lines(story)
     yield from _code_lines(story)
 
 
@@ -49,12 +50,25 @@ def _proposal_lines(story: RunStory) -> Iterator[str]:
         issues = list_of(dict_of(record.get("quality_gate")).get("issues"))
         refused = ", ".join([*map(str, issues), *(text_of(why) or "" for why in list_of(record.get("unusable")))])
         verdict = "accepted" if record.get("accepted") else f"refused: {clean(refused, 300)}"
+        if verdict == "accepted" and record.get("proposer") != story.proposer:
+            verdict = f"accepted; that of {story.proposer} took its place"
         yield f"  proposed by {text_of(record.get('proposer'), 40)} ({text_of(record.get('source'), 40)}): {verdict}"
     if story.review is not None:
         word = text_of(story.review.get("recommendation"), 40) or "out of reach"
         adopted = ", adopted" if story.review.get("applied") else ""
         said = text_of(story.review.get("critique"), 400) or text_of(story.review.get("error"), 400)
         yield f"  mentor   {word}{adopted}" + (f": {said}" if said else "")
+
+
+def _use_lines(story: RunStory) -> Iterator[str]:
+    use = dict_of(story.use)
+    calls, tokens = whole_of(use.get("calls")), dict_of(use.get("tokens"))
+    if not calls:
+        return
+    into, cached, out = (whole_of(tokens.get(name)) or 0 for name in ("input", "cached_input", "output"))
+    untold = whole_of(use.get("unknown_usage"))
+    least = f", at least: {untold} told none" if untold else ""
+    yield f"  calls    {calls}: {into:,} tokens in ({cached:,} cached), {out:,} out{least}"
 
 
 def _code_lines(story: RunStory) -> Iterator[str]:

@@ -37,6 +37,7 @@ from llm_loop.views.wording import (
     seconds_between,
     sparkline,
     typed,
+    with_local_times,
 )
 
 _BAR_WIDTH = 20
@@ -128,7 +129,7 @@ def _header(page: _Page, snapshot: Snapshot) -> None:
         [
             (f"phase: {daemon.phase}", "") if daemon.lives and daemon.phase else None,
             (f"cycle {daemon.cycle}", "") if daemon.cycle is not None else None,
-            (f"decides: {snapshot.decides}", ""),
+            (f"decides: {with_local_times(snapshot.decides, snapshot.taken_utc)}", ""),
             (f"idle {idle:.0%}", "") if idle is not None else None,
             (f"runs: {_counts(snapshot)}", "") if snapshot.run_counts else None,
             (f"pid {daemon.pid}", "dim") if daemon.lives and daemon.pid is not None else None,
@@ -212,12 +213,12 @@ def _decisions(shown: int) -> Callable[[_Page, Snapshot], None]:
         if decisions:
             page.heading("Decisions", snapshot.metric or "")
         for decision in decisions:
-            _decision(page, decision, snapshot.metric)
+            _decision(page, decision, snapshot)
 
     return section
 
 
-def _decision(page: _Page, decision: DecisionStatus, metric: str | None) -> None:
+def _decision(page: _Page, decision: DecisionStatus, snapshot: Snapshot) -> None:
     cycle = "C----" if decision.cycle is None else f"C{decision.cycle:04d}"
     what = decision.label if decision.action == "run_command" and decision.label else decision.action.replace("_", " ")
     good = "bold green" if decision.is_best else "red" if decision.outcome in ("failed", "lost") else ""
@@ -226,7 +227,7 @@ def _decision(page: _Page, decision: DecisionStatus, metric: str | None) -> None
         [
             (cycle, "cyan"),
             (what, ""),
-            (outcome_of(decision, metric), good),
+            (outcome_of(decision, snapshot.metric), good),
             (f"by {decision.proposer}", "dim") if decision.proposer else None,
             (gate_of(decision), "dim" if decision.gate == "passed" and not decision.refusals else "yellow"),
             None if mentor is None else (mentor_of(mentor), "magenta"),
@@ -238,7 +239,8 @@ def _decision(page: _Page, decision: DecisionStatus, metric: str | None) -> None
     if decision.outcome in ("failed", "lost") and decision.detail:
         page.paragraph(decision.detail, "red", indent=6)
     if mentor is not None and (mentor.critique or mentor.error):
-        page.paragraph(mentor.critique or mentor.error or "", "magenta", indent=6)
+        said = with_local_times(mentor.critique or mentor.error or "", snapshot.taken_utc)
+        page.paragraph(said, "magenta", indent=6)
 
 
 def _agents(page: _Page, snapshot: Snapshot) -> None:
@@ -248,7 +250,7 @@ def _agents(page: _Page, snapshot: Snapshot) -> None:
         return
     page.heading("Agents")
     for line in lines_of(agents):
-        page.line(line, indent=2)
+        page.paragraph(line, indent=2)
 
 
 def _leaderboard(page: _Page, snapshot: Snapshot) -> None:

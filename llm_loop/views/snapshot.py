@@ -86,7 +86,8 @@ class Snapshot:
     """Hold the status of one workspace at ``taken_utc``.
 
     - ``daemon``: condition (running, not responding, stopped, dead, never started) and the heartbeat's words
-    - ``decides``: who decides, in words; ``codex_login``: whether a login was saved
+    - ``decides``: who decides, in words; ``codex_login``: whether Codex has a login, or needs none;
+      ``codex_wanted``: whether the configuration lets Codex decide
     - ``agents``: who decides and why, calls, tokens, money, limits, sandbox, and what the mentor's word came to
     - ``runs``, ``waiting``: runs in a slot, and those that wait for one
     - ``decisions``: the last 8 cycles, oldest first, open ones among them
@@ -104,6 +105,7 @@ class Snapshot:
     daemon: DaemonStatus
     decides: str
     codex_login: bool
+    codex_wanted: bool
     agents: AgentsStatus
     runs: tuple[RunStatus, ...]
     waiting: tuple[WaitingRun, ...]

@@ -24,7 +24,7 @@ class WatchedFile(Generic[T]):
         self.problem: str | None = None
         self.changed_ns: int | None = None
         self._parse = parse
-        self._seen: tuple[int, int] | None = None
+        self._seen: tuple[int, int, int] | None = None
         self._value: T | None = None
 
     def look(self) -> T | None:
@@ -37,13 +37,13 @@ class WatchedFile(Generic[T]):
         except OSError as error:
             self._forget(f"{self.path}: cannot be read: {error.strerror or error}")
             return None
-        seen = (stat.st_mtime_ns, stat.st_size)
+        seen = (stat.st_mtime_ns, stat.st_size, stat.st_ino)  # replaced within one tick of the clock: another inode
         self.changed_ns = stat.st_mtime_ns
         if seen != self._seen:
             self._read(seen)
         return self._value
 
-    def _read(self, seen: tuple[int, int]) -> None:
+    def _read(self, seen: tuple[int, int, int]) -> None:
         try:
             self._value = self._parse(self.path)
             self._seen, self.problem = seen, None

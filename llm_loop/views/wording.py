@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ class Glyphs:
 
 UNICODE = Glyphs(full="━", empty="─", levels="▁▂▃▄▅▆▇█", plus_minus="±", dots="…")
 _FAILURES_IN_A_ROW = 3
+_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
 ASCII = Glyphs(full="#", empty="-", levels="_.-=+*#@", plus_minus="+/-", dots="...")
 
 
@@ -53,6 +55,19 @@ def local_moment(utc: str | None) -> str:
         return parse_utc(utc or "").astimezone().strftime("%Y-%m-%d %H:%M:%S")
     except (ValueError, OverflowError, OSError):
         return "an unknown time"
+
+
+def with_local_times(text: str, now_utc: str) -> str:
+    """Write the UTC moments (ISO 8601 with a Z) within a text as local ``HH:MM``, another day's with its date."""
+    today = local_moment(now_utc)[:10]
+
+    def local(found: re.Match[str]) -> str:
+        moment = local_moment(found[0])
+        if not moment[:1].isdigit():
+            return moment
+        return moment[11:16] if moment[:10] == today else moment[:16]
+
+    return _UTC.sub(local, text)
 
 
 def local_offset(now: datetime) -> str:
@@ -138,10 +153,9 @@ def outcome_of(decision: DecisionStatus, metric: str | None = None) -> str:
 
 def against(refusals: Sequence[Refusal]) -> str:
     """Count the proposals that had something against them: ``1 refused, 2 unusable``; "" for none."""
-    refused = len({refusal.proposal for refusal in refusals if refusal.by == "gate"})
-    unusable = len({refusal.proposal for refusal in refusals if refusal.by != "gate"})
-    counted = ((refused, "refused"), (unusable, "unusable"))
-    return ", ".join(f"{count} {word}" for count, word in counted if count)
+    words = {"gate": "refused", "contract": "unusable", "call": "without an answer"}
+    counted = {by: len({one.proposal for one in refusals if one.by == by}) for by in words}
+    return ", ".join(f"{count} {words[by]}" for by, count in counted.items() if count)
 
 
 def gate_of(decision: DecisionStatus) -> str:
@@ -185,8 +199,8 @@ def condition_of(snapshot: Snapshot) -> str:
 
 
 def planner_notice(snapshot: Snapshot) -> str | None:
-    """Return the notice about a missing Codex login; None where there is one or another program decides."""
-    if snapshot.codex_login or snapshot.decides != "built-in planner":
+    """Return the notice about a missing Codex login; None where there is one, or Codex is not wanted."""
+    if snapshot.codex_login or not snapshot.codex_wanted or snapshot.decides != "built-in planner":
         return None
     return f"no Codex login: the built-in planner decides; log in with `{typed('login')}`"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -82,3 +83,17 @@ def test_a_shape_that_takes_long_to_check_is_named(value: Any, word: str) -> Non
 
 def test_a_usual_shape_is_none() -> None:
     assert shape_violation(WANTED) is None
+
+
+@pytest.mark.parametrize("line", ["```python\n", "~~~~ x\n", "`````\n````\n"])
+def test_fences_that_nobody_closed_cost_no_time(line: str) -> None:
+    text = "I would say:\n" + line * (1_900_000 // len(line))
+    began = time.monotonic()
+    assert find_json(text) is None
+    assert find_json(text + 'a { here\n```\n{"a": 1}\n```\n') in (None, {"a": 1})
+    assert time.monotonic() - began < 10
+
+
+def test_an_open_fence_hides_no_closed_one() -> None:
+    assert find_json('a { brace\n````md\n```json\n{"a": 1}\n```\n') == {"a": 1}
+    assert find_json('a { brace\n  ```json\r\n{"a": 1}\r\n  ```\r\n') == {"a": 1}

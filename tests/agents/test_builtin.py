@@ -50,6 +50,7 @@ def test_a_worker_and_a_mentor_answer_through_files(tmp_path: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["answer.json", "observation.json"]
 
 
+@pytest.mark.slow
 def test_the_answer_does_not_depend_on_the_process(tmp_path: Path) -> None:
     observation = observe(campaign(9))
     for seed in ("1", "2"):

@@ -18,7 +18,7 @@ SEEDS = range(5)
 TRIALS = 25
 
 
-@pytest.mark.parametrize("direction", ["min", "max"])
+@pytest.mark.parametrize("direction", ["min", pytest.param("max", marks=pytest.mark.slow)])
 def test_it_beats_random_search_after_25_runs(space: SearchSpace, direction: str) -> None:
     sign = -1 if direction == "max" else 1
     planned, drawn, baseline = [], [], 0.0

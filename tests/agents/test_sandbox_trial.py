@@ -129,6 +129,17 @@ def test_a_choice_holds_for_its_client_and_configuration(tmp_path: Path) -> None
     assert stored_choice(store, Pin(), binary) is None
 
 
+def test_full_access_is_never_taken_from_what_is_kept(tmp_path: Path) -> None:
+    """A run can write the file; who asks for full access is the configuration alone."""
+    store, binary = tmp_path / "store.json", tmp_path / "codex"
+    for mode in ("auto", "workspace-write", "read-only"):
+        pin = Pin(mode=mode)
+        keep_choice(store, pin, binary, SandboxChoice(mode="danger-full-access", reason="so it says here"))
+        assert stored_choice(store, pin, binary) is None
+    keep_choice(store, Pin(mode="read-only"), binary, SandboxChoice(mode="workspace-write", reason="so it says here"))
+    assert stored_choice(store, Pin(mode="read-only"), binary) is None
+
+
 def test_a_trial_that_broke_off_is_made_again_after_an_hour(tmp_path: Path) -> None:
     store, binary = tmp_path / "store.json", tmp_path / "codex"
     broken_off = judge(Pin(), [writing(None, NOTHING, ended=False), READING], windows=False)

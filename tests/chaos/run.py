@@ -6,7 +6,8 @@
 
 Real processes in a temporary workspace, a scripted worker, trainings of half a second. Prints losses,
 duplicates, orphans, files that do not parse and how long a restart took; exit code 1 on any loss. A
-killed keeper costs an attempt, never a run. Linux.
+killed keeper costs an attempt, never a run. Every second decision changes code, so that kills meet the jobs that make,
+place, compare and prune checkouts as well. Linux.
 """
 
 from __future__ import annotations
@@ -32,6 +33,20 @@ sys.path.insert(0, str(HERE.parents[1]))
 from llm_loop.contract.paths import WorkspacePaths  # noqa: E402
 from tests.conftest import command_line, make_workspace  # noqa: E402
 
+_TOLD = ("place_refused", "code_placed", "run_adopted", "call_intended", "repaired")
+MOST_CHECKOUTS = 40
+IN_PLACE = 0.99
+TRAIN = """\
+import os, sys
+from pathlib import Path
+
+sys.path.append(%r)
+from tests.chaos.trainer import main
+from tiny.value import VALUE
+
+main(Path(sys.argv[1]), float(sys.argv[2]), VALUE)
+"""
+
 
 class Night:
     """Hold the workspace of one bad night and what was seen of its journal."""
@@ -41,10 +56,26 @@ class Night:
         settings = {"worker_command": worker, "mentor_command": worker, "mentor_enabled": True}
         make_workspace(root, **settings, mentor_every_n_cycles=3, max_parallel_runs=2, stop_grace_seconds=1)
         self.root, self.paths, self.rng = root, WorkspacePaths(root), rng
+        if os.name != "nt":  # a checkout needs junctions, which Wine cannot make
+            self.fill_repository()
+        self.repository = self.code()
         self.seen = b""
         self.shrunk = 0
         self.restarts_s: list[float] = []
         self.bad_ends: list[str] = []
+        self.met: Counter[str] = Counter()
+
+    def fill_repository(self) -> None:
+        repository = self.root / "repo"
+        (repository / "tiny").mkdir()
+        (repository / "tiny" / "__init__.py").touch()
+        (repository / "tiny" / "value.py").write_text(f"VALUE = {IN_PLACE}\n", encoding="utf-8")
+        (repository / "train.py").write_text(TRAIN % str(HERE.parents[1]), encoding="utf-8")
+
+    def code(self) -> dict[Path, bytes]:
+        """Return what the training repository holds, but for what Python caches in it."""
+        found = (self.root / "repo").rglob("*")
+        return {path: path.read_bytes() for path in found if path.is_file() and path.suffix != ".pyc"}
 
     def start(self, *, die_at_step: int | None = None) -> subprocess.Popen[bytes]:
         program = ["-m", "llm_loop"] if die_at_step is None else [str(HERE / "dying_daemon.py"), str(die_at_step)]
@@ -71,6 +102,7 @@ class Night:
 
     def kill_daemon(self, daemon: subprocess.Popen[bytes]) -> None:
         daemon.kill()
+        self.met.update(path.name.split("-")[0] for path in self.paths.jobs.glob("*"))
         self.collect(daemon)
         self.look()
 
@@ -80,8 +112,9 @@ class Night:
             self.bad_ends.append(f"exit {daemon.returncode}: {err.decode('utf-8', 'replace').strip()[-500:]}")
 
     def kill_a_keeper(self) -> bool:
-        """Kill the keeper of an attempt that runs; tell whether there was one."""
+        """Kill the keeper of an attempt or of a job that runs; tell whether there was one."""
         running = [path.parent for path in self.paths.runs.glob("*/attempt-*/started.json")]
+        running += [path.parent for path in self.paths.jobs.glob("*/started.json")]
         running = [folder for folder in running if not (folder / "exit.json").exists()]
         self.rng.shuffle(running)
         for folder in running:
@@ -115,7 +148,7 @@ class Night:
         closed = Counter(event["cycle_trace_id"] for event in kinds.get("cycle", []))
         attempts = Counter((event["run_id"], event["attempt"]["number"]) for event in kinds.get("attempt_intended", []))
         starts = Counter(line.rsplit(" ", 2)[0] for line in self.notes() if line.startswith("start"))
-        calls = Counter((self.root / "calls.txt").read_text(encoding="utf-8").splitlines())
+        calls = Counter(self.text("calls.txt").splitlines())
         ran = {event["run_id"] for event in kinds.get("run_ended", []) if event["row"]["attempts"]}
         states = Counter(event["state"] for event in kinds.get("run_ended", []))
         history = Counter(row["run_id"] for row in self.lines(self.paths.history))
@@ -135,6 +168,11 @@ class Night:
             "history rows wrong": len(ran ^ set(history)) + sum(count > 1 for count in history.values()),
             "summaries wrong": int(self.traces(self.paths.cycle_summaries) != list(closed)),
             "storyline wrong": sum(self.paths.storyline.read_text("utf-8").count(f"trace={t} ") != 1 for t in closed),
+            "runs of another code": self.wrong_codes(kinds.get("run_staged", []), kinds.get("run_ended", [])),
+            "checkouts used by two runs": sum(len(runs) > 1 for runs in self.places().values()),
+            "files of the repository changed": int(self.code() != self.repository),
+            "jobs left lying": len(list(self.paths.jobs.glob("*"))),
+            "checkouts left lying": max(0, len(list(self.paths.checkouts.glob("*/"))) - MOST_CHECKOUTS),
             "orphans": len(self.orphans()),
             "files that do not parse": len(self.unparsable()),
             "starts that failed": len(self.bad_ends),
@@ -143,8 +181,31 @@ class Night:
 
     expect_single_calls = True
 
+    def wrong_codes(self, staged: list[dict[str, Any]], ended: list[dict[str, Any]]) -> int:
+        """Return how many runs have a value that their decision's code does not give."""
+        decisions = {event["run"]["run_id"]: event["run"]["decision"] for event in staged}
+        found = 0
+        for event in ended:
+            decision, result = decisions[event["run_id"]], event["result"]
+            if result is not None and decision["command"].startswith("python train.py"):
+                edits = decision["edits"] or [{"new_text": f"VALUE = {IN_PLACE}"}]
+                found += float(edits[0]["new_text"].split("=")[1]) != result["value"]
+        return found
+
+    def places(self) -> dict[str, set[str]]:
+        """Return which runs ran in which checkout."""
+        found: dict[str, set[str]] = {}
+        for folder, cwd in (json.loads(line) for line in self.text("places.txt").splitlines()):
+            if Path(cwd).parent == self.paths.checkouts:
+                found.setdefault(cwd, set()).add(Path(folder).parent.name)
+        return found
+
+    def text(self, name: str) -> str:
+        path = self.root / name
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
     def notes(self) -> list[str]:
-        return (self.root / "notes.txt").read_text(encoding="utf-8").splitlines()
+        return self.text("notes.txt").splitlines()
 
     def overlaps(self) -> int:
         """Return how many attempts of a run began before the one before it had ended (killed ones leave no end)."""
@@ -200,7 +261,7 @@ def random_kills(night: Night, kills: int, keepers: int) -> None:
     keeper_kills = set(night.rng.sample(range(kills), min(keepers, kills)))
     for number in range(kills):
         daemon = night.start()
-        time.sleep(night.rng.uniform(0.25, 2.2))
+        time.sleep(night.rng.uniform(0.25, 4.0))
         if number in keeper_kills and night.kill_a_keeper():
             time.sleep(night.rng.choice([0.0, 0.05, 0.3]))
         night.kill_daemon(daemon)
@@ -235,7 +296,10 @@ def main() -> int:
         counts = night.counts()
         runs = sum(event["event"] == "run_staged" for event in night.events())
         print(f"{arguments.kills} kills, {arguments.keepers} of them with a keeper, {arguments.steps} deaths at a step")
-        print(f"{runs} runs, {len(night.events())} events")
+        kinds = Counter(event["event"] for event in night.events())
+        print(f"{runs} runs, {len(night.places())} of them in a checkout, {len(night.events())} events")
+        print(", ".join(f"{kinds[kind]} {kind}" for kind in _TOLD))
+        print("kills met jobs: " + (", ".join(f"{count} {job}" for job, count in night.met.items()) or "none"))
         for name, count in counts.items():
             print(f"{count:6d}  {name}")
         for end in night.bad_ends[:5]:

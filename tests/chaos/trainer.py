@@ -1,6 +1,7 @@
 """A trainer for bad nights: it notes its start and its end where the counting program looks, then has a result.
 
-``trainer.py NOTES SECONDS VALUE``. Standard library only.
+``trainer.py NOTES SECONDS VALUE``; in ``places.txt`` beside NOTES it notes in which folder it runs. Standard library
+only.
 """
 
 from __future__ import annotations
@@ -35,7 +36,10 @@ RESULT = {
 
 
 def note(notes: Path, word: str) -> None:
-    line = f"{word} {os.environ['LLM_LOOP_RUN_DIR']} {os.getpid()} {time.monotonic():.3f}\n"
+    write(notes, f"{word} {os.environ['LLM_LOOP_RUN_DIR']} {os.getpid()} {time.monotonic():.3f}\n")
+
+
+def write(notes: Path, line: str) -> None:
     descriptor = os.open(notes, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.write(descriptor, line.encode())
     os.close(descriptor)
@@ -45,6 +49,7 @@ def main(notes: Path, seconds: float, value: float) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     folder = Path(os.environ["LLM_LOOP_RUN_DIR"])
     note(notes, "start")
+    write(notes.with_name("places.txt"), json.dumps([str(folder), str(Path.cwd())]) + "\n")
     give_up = time.monotonic() + seconds
     while time.monotonic() < give_up and not (folder / "STOP").exists():
         time.sleep(0.02)

@@ -1,4 +1,8 @@
-"""A worker (or mentor) for bad nights: a new experiment at each call, notes and TODOs with it."""
+"""A worker (or mentor) for bad nights: a new experiment at each call, notes and TODOs with it.
+
+Where the training repository holds code, every second experiment changes it, so that its run has a checkout, and so
+does what the mentor suggests instead.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,20 @@ from pathlib import Path
 
 TRAINER = Path(__file__).with_name("trainer.py").as_posix()
 WORDS = "warmup cosine mixup cutout dropout momentum schedule crop flip rotation batch width depth focal margin".split()
+
+
+def changed(cycle: int, root: Path, by: str, value: float) -> dict[str, object]:
+    """Return a decision that changes what the repository's training scores."""
+    edit = {"path": "tiny/value.py", "new_text": f"VALUE = {value}\n", "old": None, "new": None}
+    command = f'python train.py "{(root / "notes.txt").as_posix()}" 0.{3 + cycle % 5} --{by} {cycle}'
+    return decision(cycle, root) | {"command": command, "run_label": f"{by}-{cycle}", "edits": [edit]}
+
+
+def decision_of(cycle: int, root: Path) -> dict[str, object]:
+    if not (root / "repo" / "train.py").exists() or cycle % 4 == 0:
+        return decision(cycle, root)
+    made = changed(cycle, root, "changed", round(0.9 - (cycle % 800) / 1000, 3))
+    return made | {"edits": None, "run_label": f"as-it-is-{cycle}"} if cycle % 4 == 2 else made
 
 
 def decision(cycle: int, root: Path) -> dict[str, object]:
@@ -37,8 +55,8 @@ def decision(cycle: int, root: Path) -> dict[str, object]:
     }
 
 
-def review() -> dict[str, object]:
-    return {
+def review(cycle: int, root: Path) -> dict[str, object]:
+    agreed = {
         "schema_version": 1,
         "recommendation": "continue",
         "critique": "on_track: go on",
@@ -47,6 +65,10 @@ def review() -> dict[str, object]:
         "todo_updates": [],
         "suggested_decision": None,
     }
+    if not (root / "repo" / "train.py").exists() or cycle % 2:
+        return agreed
+    instead = changed(cycle, root, "suggested", round(0.95 - (cycle % 800) / 1000, 3))
+    return agreed | {"recommendation": "challenge", "critique": "off_track: try this", "suggested_decision": instead}
 
 
 def main() -> None:
@@ -55,7 +77,8 @@ def main() -> None:
     root = Path.cwd()
     with (root / "calls.txt").open("a", encoding="utf-8") as stream:
         stream.write(f"{observation['cycle_trace_id']} {observation['role']}\n")
-    print(json.dumps(decision(observation["cycle"], root) if observation["role"] == "worker" else review()))
+    answer = decision_of if observation["role"] == "worker" else review
+    print(json.dumps(answer(observation["cycle"], root)))
 
 
 if __name__ == "__main__":

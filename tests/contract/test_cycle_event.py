@@ -40,6 +40,7 @@ def test_what_a_real_loop_writes_is_what_the_schema_says() -> None:
     assert cycles[1]["codex"]["mentor"]["agent"] == "command" and cycles[1]["codex"]["mentor"]["error"] is None
 
 
+@pytest.mark.slow
 def test_so_is_the_event_of_a_run_of_changed_code() -> None:
     (cycle,) = real_cycles(journal_of_changed_code())
     assert schemas.violations("cycle_event", cycle) == []

@@ -140,3 +140,19 @@ def _folder_link(link: Path, target: Path) -> None:
         make_folder_link(link, target)
     except OSError as error:
         pytest.skip(f"no links of folders here: {error}")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are text there")
+def test_a_name_that_is_no_text_is_answered(small: SmallWorkspace) -> None:
+    """Half a character cannot be sent: the server would never answer."""
+    small.write("a.py", "needle\n")
+    os.close(os.open(os.fsencode(small.checkout) + b"/\xff.py", os.O_CREAT))
+    text = small.ask("list_files")
+    assert "a.py" in text and r"\udcff.py" in text
+    text.encode("utf-8")
+
+
+def test_a_second_name_of_a_sealed_row_is_refused(small: SmallWorkspace) -> None:
+    os.link(small.paths.root / "vault" / "test.csv", small.checkout / "mine.csv")
+    assert "a name elsewhere" in small.refusal("read_file", path="mine.csv")
+    assert "0 hits" in small.ask("search_text", text="sealed")

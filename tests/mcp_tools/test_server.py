@@ -186,7 +186,13 @@ def test_each_request_is_answered_once(small: SmallWorkspace) -> None:
 
 
 @pytest.mark.parametrize(
-    "nonsense", [b"not json\n", b"[1]\n", b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}\n', b"{}\n"]
+    "nonsense",
+    [
+        b"not json\n",
+        pytest.param(b"[1]\n", marks=pytest.mark.slow),
+        pytest.param(b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}\n', marks=pytest.mark.slow),
+        pytest.param(b"{}\n", marks=pytest.mark.slow),
+    ],
 )
 def test_nonsense_does_not_end_the_server(small: SmallWorkspace, nonsense: bytes) -> None:
     with _child(small) as server:

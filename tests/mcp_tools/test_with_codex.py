@@ -6,14 +6,12 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from llm_loop.agents.codex_binary import find_codex
 from llm_loop.contract.mcp_server import codex_arguments, sdk_is_there
-from llm_loop.errors import CommandError
+from tests.codex_client import codex_binary
 from tests.fakes.responses_server import Entry, ResponsesServer, answer, freeform, function
 from tests.mcp_tools.small_workspace import LOGIN, SECRET, SmallWorkspace, a_row
 
@@ -38,7 +36,7 @@ class Turn:
             (small.paths.codex_home / "config.toml").write_text(server.config(), encoding="utf-8")
             tools = codex_arguments(small.paths.root, small.checkout) if registration is None else registration
             exec_ = ["exec", "--json", "--ephemeral", "--skip-git-repo-check", "-C", str(small.checkout)]
-            argv = [str(_codex()), *exec_, "-s", "read-only", *tools, "-"]
+            argv = [str(codex_binary()), *exec_, "-s", "read-only", *tools, "-"]
             kept = {name: value for name, value in os.environ.items() if not name.startswith("LLM_LOOP_")}
             environment = kept | {"HOME": str(home), "CODEX_HOME": str(small.paths.codex_home), "API_TOKEN": "t0k3n"}
             ended = subprocess.run(argv, input=b"do it", env=environment, capture_output=True, timeout=60, check=False)
@@ -52,13 +50,6 @@ class Turn:
     def told(self, number: int) -> str:
         """Return what the model was told with the request ``number``, as its last item."""
         return json.dumps(self.bodies[number]["input"][-1])
-
-
-def _codex() -> Path:
-    try:
-        return find_codex(os.environ).path
-    except CommandError as error:
-        pytest.skip(str(error))
 
 
 def test_codex_reads_through_the_tools(small: SmallWorkspace) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from llm_loop.errors import CorruptFileError, FileWriteError
 from llm_loop.memory import journal as journals
+from llm_loop.memory import journal_parts
 from llm_loop.memory.journal import Journal, last_events
 from llm_loop.system.clock import Clock
 
@@ -35,6 +36,11 @@ class CountingFile:
         CountingFile.read_bytes += len(data)
         return data
 
+    def readline(self, size: int = -1) -> bytes:
+        data = self._stream.readline(size)
+        CountingFile.read_bytes += len(data)
+        return data
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
@@ -48,8 +54,9 @@ class CountingFile:
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> type[CountingFile]:
     """Count the bytes that are read from files, from now on."""
-    real = Path.open
+    real, real_outside = Path.open, journal_parts.open_outside
     monkeypatch.setattr(Path, "open", lambda self, *args, **rest: CountingFile(real(self, *args, **rest)))
+    monkeypatch.setattr(journal_parts, "open_outside", lambda path: CountingFile(real_outside(path)))
     CountingFile.read_bytes = 0
     return CountingFile
 
@@ -143,7 +150,7 @@ def test_blank_lines_and_long_lines_are_fine(tmp_path: Path, clock: Clock) -> No
     journal.append("one", text="x" * 200_000)
     with (tmp_path / "logs" / "events.jsonl").open("a", encoding="utf-8") as stream:
         stream.write("\n\n")
-    journal.append("two", text="y" * journals._BLOCK_BYTES)
+    journal.append("two", text="y" * journal_parts.BLOCK_BYTES)
     assert [(event["event"], len(event["text"])) for event in journal.after(0)] == [("one", 200_000), ("two", 65536)]
     assert opened(tmp_path, clock).seq == 2
 
@@ -154,12 +161,12 @@ def test_fifty_thousand_lines_cost_no_more_than_their_end(
     path = fifty_thousand(tmp_path)
     size = path.stat().st_size
     journal = opened(tmp_path, clock)
-    assert journal.seq == 50_000 and counted.read_bytes <= 3 * journals._BLOCK_BYTES < size / 10
+    assert journal.seq == 50_000 and counted.read_bytes <= 3 * journal_parts.BLOCK_BYTES < size / 10
     counted.read_bytes = 0
-    assert len(journal.after(49_990)) == 10 and counted.read_bytes <= journals._BLOCK_BYTES
+    assert len(journal.after(49_990)) == 10 and counted.read_bytes <= journal_parts.BLOCK_BYTES
     counted.read_bytes = 0
     assert journal.append("more")["seq"] == 50_001 and counted.read_bytes == 0
-    assert len(last_events(path, 20)) == 20 and counted.read_bytes <= journals._BLOCK_BYTES
+    assert len(last_events(path, 20)) == 20 and counted.read_bytes <= journal_parts.BLOCK_BYTES
 
 
 def test_last_events_are_bounded_and_tolerant(tmp_path: Path, counted: type[CountingFile]) -> None:
@@ -167,7 +174,7 @@ def test_last_events_are_bounded_and_tolerant(tmp_path: Path, counted: type[Coun
     assert [event["seq"] for event in last_events(path, 3)] == [49_998, 49_999, 50_000]
     few = last_events(path, 50_000, max_bytes=10_000)
     assert 80 <= len(few) <= 100 and few[-1]["seq"] == 50_000
-    assert counted.read_bytes <= 3 * journals._BLOCK_BYTES
+    assert counted.read_bytes <= 3 * journal_parts.BLOCK_BYTES
     with path.open("a", encoding="utf-8") as stream:
         stream.write('not json\n{"seq": 50001, "being wri')
     assert [event["seq"] for event in last_events(path, 2)] == [49_999, 50_000]

@@ -216,3 +216,59 @@ def test_a_folder_in_the_place_of_the_state_is_corrupt_and_not_missing(tmp_path:
 
 def test_run_numbers_may_skip_and_never_fall_back() -> None:
     assert [states.run_number(run_id, 4) for run_id in ("R0004", "R0009", "R0001", "odd")] == [4, 9, 4, 4]
+
+
+def refused_place(agents: list[str]) -> LoopState:
+    """Return the state after the code of the last accepted proposal, reviewed by a mentor, could not be placed."""
+    of = {"cycle": 1, "cycle_trace_id": "C0001-1a2b3c4d"}
+    events: list[dict[str, Any]] = [{"event": "cycle_opened", **of, "agent": agents[0], "woken_by": []}]
+    for number, agent in enumerate(agents):
+        is_last = number == len(agents) - 1
+        events += [
+            {"event": "call_intended", **of, "call_id": f"w-{number}", "step": "decide", "agent": agent},
+            {"event": "proposal", **of, "record": proposal(is_last, agent) | {"source": "primary"}},
+        ]
+    events += [
+        {"event": "review_due", **of, "reasons": []},
+        {"event": "call_intended", **of, "call_id": "m-1", "step": "review", "agent": "the mentor"},
+        {"event": "review", **of, "record": {"run": False}, "suggestion": None},
+        {"event": "place_refused", **of, "why": "no link can be made here"},
+    ]
+    state = LoopState()
+    for seq, event in enumerate(events, 1):
+        state = apply(state, {"seq": seq, "ts_utc": "2026-01-01T00:00:00Z", "call": None, **event})
+    return state
+
+
+@pytest.mark.parametrize(
+    ("agents", "agent", "asks"),
+    [(["command"], "command", 1), (["codex", "codex"], "codex", 2), (["codex", "codex", "builtin"], "builtin", 1)],
+)
+def test_after_a_place_refused_the_worker_is_asked_and_not_the_mentor(agents: list[str], agent: str, asks: int) -> None:
+    plan = refused_place(agents).plan
+    assert plan is not None
+    assert (plan.step, plan.accepted, plan.agent, plan.asks) == ("decide", None, agent, asks)
+    assert plan.proposals[-1]["quality_gate"]["issues"][-1] == "code_not_placed"
+
+
+def test_a_snapshot_holds_no_diff_of_a_run() -> None:
+    events = campaign()
+    staged = next(event for event in events if event["event"] == "run_staged")
+    code = RunCode(version="v", change={"version": "v", "diff": "x" * 60_000, "config_files": {"a": "b"}, "files": []})
+    staged["run"]["code"] = {name: getattr(code, name) for name in RunCode.__slots__}
+    state = apply_all(LoopState(), events[: staged["seq"]])
+    change = state.runs[staged["run"]["run_id"]].code.change
+    assert change is not None
+    assert len(json.dumps(state.to_json())) < 20_000
+    assert change["version"] == "v"
+
+
+def test_a_plan_knows_which_runs_the_worker_was_shown() -> None:
+    events = campaign()[:3]
+    call = next(event for event in events if event["event"] == "call_intended")
+    assert apply_all(LoopState(), events).plan is not None
+    assert apply_all(LoopState(), events).plan.running is None, "a journal of before that was kept"  # type: ignore[union-attr]
+    call["running"] = ["R0007"]
+    state = apply_all(LoopState(), events)
+    assert state.plan is not None and state.plan.running == ("R0007",)
+    assert through_json(state) == state

@@ -58,6 +58,10 @@ CONTRACT: dict[str, tuple[dict[str, Parameter], list[str]]] = {
         WORKSPACE | {"ApiKeyStdin": switch(), "Status": switch(), "InstallCli": switch()},
         ["--workspace", "w", "login", "--api-key-stdin", "--status", "--install-cli"],
     ),
+    "install_autostart": (
+        WORKSPACE | CONFIG | {"Remove": switch()},
+        ["--workspace", "w", "autostart", "on", "--config", "c"],
+    ),
     "test": (WORKSPACE, ["--workspace", "w", "test"]),
 }
 OWN_VERBS = {"install", "test"}  # the front door answers these itself

@@ -108,6 +108,7 @@ def test_a_foreign_folder_is_not_touched(tmp_path):
     assert (folder / "thesis.txt").exists()
 
 
+@pytest.mark.slow
 def test_leftovers_without_a_file_are_made_anew(hostile_folder):
     folder = hostile_folder / ".venv"
     (folder / "bin").mkdir(parents=True)
@@ -168,6 +169,7 @@ with only_one(pathlib.Path(sys.argv[2]), print):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows hands no lock on, and knows no such signals")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM] if sys.platform != "win32" else [])
 def test_a_pip_left_behind_still_holds_the_lock(number, tmp_path, fake_pip):

@@ -156,6 +156,7 @@ def test_talk_before_the_answer_is_no_answer(desk_with: Making) -> None:
     assert desk.call().answer == DECIDED
 
 
+@pytest.mark.codex
 @pytest.mark.parametrize("around", ["```json\n{}\n```", "I looked at {{run_dir}} first.\n{}\nThat is all."])
 def test_json_in_a_fence_or_in_prose_is_taken(desk_with: Making, around: str) -> None:
     desk, server = desk_with([answer(around.replace("{}", json.dumps(DECIDED)))])
@@ -175,6 +176,7 @@ def test_a_broken_answer_is_asked_for_once_more_with_its_violations(desk_with: M
     assert "dance" in again and "surprise" in again and again.startswith(left.text("prompt.txt").rstrip())
 
 
+@pytest.mark.codex
 def test_an_answer_broken_twice_is_a_failure_of_the_schema(desk_with: Making) -> None:
     desk, server = desk_with([answer(BROKEN)])
     left = desk.call(checkout=True)
@@ -183,6 +185,7 @@ def test_an_answer_broken_twice_is_a_failure_of_the_schema(desk_with: Making) ->
     assert "surprise" in left.report.failure.message  # type: ignore[union-attr]
 
 
+@pytest.mark.codex
 def test_no_answer_twice_is_said_so(desk_with: Making) -> None:
     desk, server = desk_with([{"output": []}])
     left = desk.call()
@@ -190,6 +193,7 @@ def test_no_answer_twice_is_said_so(desk_with: Making) -> None:
     assert left.report.tokens == tokens_given(server)
 
 
+@pytest.mark.codex
 def test_a_failure_of_the_second_ask_is_the_failure(desk_with: Making) -> None:
     desk, server = desk_with([answer(BROKEN), status(429, type="usage_limit_reached")])
     left = desk.call()
@@ -201,17 +205,17 @@ def test_a_failure_of_the_second_ask_is_the_failure(desk_with: Making) -> None:
 IN_TWO_HOURS = int(time.time()) + 7200
 QUICK_FAILURES = {
     "login": ("login", [status(401, "bad key")]),
-    "bad request": ("bad_request", [status(400, "no", code="invalid_json_schema")]),
-    "unknown model": ("bad_request", [status(404, "no such thing")]),
-    "rate limit": ("rate_limit", [status(429, "slow down")]),
     "usage limit": ("usage_limit", [status(429, type="usage_limit_reached", resets_at=IN_TWO_HOURS)]),
-    "quota": ("quota", [status(429, type="insufficient_quota")]),
     "overload": ("overload", [status(503, code="server_is_overloaded")]),
-    "context": ("context_full", [{"failed": "context_length_exceeded", "message": "too long"}]),
-    "cut off": ("incomplete", [{"incomplete": "max_output_tokens"}]),
     "network": ("network", [{"cut": "after_created"}]),
 }
 SLOW_FAILURES = {
+    "bad request": ("bad_request", [status(400, "no", code="invalid_json_schema")]),
+    "unknown model": ("bad_request", [status(404, "no such thing")]),
+    "rate limit": ("rate_limit", [status(429, "slow down")]),
+    "quota": ("quota", [status(429, type="insufficient_quota")]),
+    "cut off": ("incomplete", [{"incomplete": "max_output_tokens"}]),
+    "context": ("context_full", [{"failed": "context_length_exceeded", "message": "too long"}]),
     "forbidden": ("login", [status(403, "no")]),
     "server errors": ("overload", [status(500)]),
     "cut before headers": ("network", [{"cut": "before_headers"}]),
@@ -246,6 +250,7 @@ def test_both_clients_tell_each_failure(desk_with: Making, name: str, version: s
     assert desk.call().cause == cause
 
 
+@pytest.mark.codex
 def test_tokens_of_a_turn_that_failed_are_counted(desk_with: Making) -> None:
     desk, server = desk_with([shell("echo one"), status(400, "no", type="invalid_request_error")])
     left = desk.call()

@@ -8,14 +8,17 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from llm_loop.cli import build_parser
+from llm_loop.config import load_config
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.errors import ConfigError
 from llm_loop.system import files
 from llm_loop.system.instance_lock import is_held
-from llm_loop.verbs.start import check_length
+from llm_loop.verbs.start import _say_how_it_decides, check_length
 from tests.conftest import eventually, make_workspace
 from tests.loop_process import script
 from tests.views.lock_holder import hold_lock
@@ -26,7 +29,7 @@ def llm_loop(workspace: Path, environ: dict[str, str], *words: str) -> subproces
     return subprocess.run(argv, env=environ, capture_output=True, text=True, encoding="utf-8", timeout=30)
 
 
-@pytest.mark.parametrize("flags", [[], ["--detach"]])
+@pytest.mark.parametrize("flags", [[], pytest.param(["--detach"], marks=pytest.mark.slow)])
 def test_a_second_loop_says_who_holds_the_workspace(
     flags: list[str], workspace: Callable[..., Path], clean_environ: dict[str, str]
 ) -> None:
@@ -48,14 +51,17 @@ def test_a_second_loop_says_who_holds_the_workspace(
         (["--cycles", "few"], "'few' is no whole number from 1 on"),
         (["--run-minutes", "abc"], "'abc' is no number of minutes above 0"),
         (["--run-minutes", "nan"], "'nan' is no number of minutes above 0"),
-        (["--until", "soon"], "'soon' is no condition"),
     ],
 )
-def test_a_limit_that_is_none_is_refused(
-    flags: list[str], words: str, tmp_path: Path, clean_environ: dict[str, str]
-) -> None:
-    done = llm_loop(tmp_path, clean_environ, "start", *flags)
-    assert done.returncode == 2 and words in done.stderr.splitlines()[-1]
+def test_a_limit_that_is_none_is_refused(flags: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        build_parser().parse_args(["start", *flags])
+    assert refused.value.code == 2 and words in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_condition_that_is_none_is_refused(tmp_path: Path, clean_environ: dict[str, str]) -> None:
+    done = llm_loop(tmp_path, clean_environ, "start", "--until", "soon")
+    assert done.returncode == 2 and "'soon' is no condition" in done.stderr.splitlines()[-1]
     assert not (tmp_path / ".llm_loop").exists()
 
 
@@ -128,3 +134,32 @@ def test_a_loop_in_the_background_outlives_its_starter_and_ends_on_request(
     assert not is_held(paths.instance_lock) and paths.daemon_log.exists()
     (ending,) = [json.loads(path.read_text(encoding="utf-8")) for path in paths.runs.glob("*/attempt-*/exit.json")]
     assert ending["cause"] == "stopped", "its run was ended politely"
+
+
+@pytest.mark.parametrize(
+    "settings, provider, words",
+    [
+        ({}, False, "No Codex login: the built-in planner decides."),
+        ({"codex_enabled": False}, False, "The built-in planner decides (codex_enabled is false)."),
+        ({"codex_enabled": False}, True, "The built-in planner decides (codex_enabled is false)."),
+        ({"model": "big"}, True, "Codex decides (big), and the built-in planner while it is out."),
+        ({"worker_command": "my-worker"}, True, "The worker is the program `my-worker`."),
+    ],
+)
+def test_who_decides_is_said(
+    settings: dict[str, Any],
+    provider: bool,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.delenv("CODEX_API_KEY", raising=False)
+    path, paths = tmp_path / "daemon_config.json", WorkspacePaths(tmp_path)
+    path.write_text(json.dumps(settings), encoding="utf-8")
+    if provider:
+        paths.codex_home.mkdir(parents=True)
+        text = 'model_provider = "a"\n[model_providers.a]\nname = "a"\n'
+        (paths.codex_home / "config.toml").write_text(text, encoding="utf-8")
+    _say_how_it_decides(load_config(path, tmp_path, {}), paths)
+    assert capsys.readouterr().err.startswith(words)

@@ -16,6 +16,7 @@ from llm_loop.versions.checkout import (
     open_version,
     read_record,
     release,
+    write_record,
 )
 from llm_loop.versions.collecting import collect
 from llm_loop.versions.pruning import KEPT_FOLDER, prune
@@ -119,8 +120,6 @@ def test_what_a_run_left_in_its_checkout_goes_to_the_run(foreign: Foreign, tmp_p
     opened = foreign.open()
     record = read_record(foreign.checkouts, "c1")
     assert record is not None
-    from llm_loop.versions.checkout import write_record
-
     run_folder = tmp_path / "run"
     write_record(foreign.checkouts, "c1", record | {"run_folder": str(run_folder)})
     write_files(opened.folder, {"lightning_logs/v0/metrics.csv": "1", "src/__pycache__/x.pyc": ""})
@@ -158,3 +157,28 @@ def test_a_damaged_run_s_version_gives_way_to_the_repository(foreign: Foreign) -
 def test_a_repository_that_cannot_be_taken_is_refused(foreign: Foreign) -> None:
     with pytest.raises(CodeRefused, match="count as code"):
         open_checkout(foreign.request(rules=CodeRules(most_files=2)))
+
+
+def test_a_released_checkout_full_of_litter_shuts_nobody_out(foreign: Foreign) -> None:
+    first = foreign.open("c1")
+    litter = first.folder / "crops"
+    litter.mkdir()
+    for number in range(30_100):
+        os.close(os.open(litter / f"{number}", os.O_CREAT | os.O_WRONLY))
+    release(foreign.checkouts, "c1")
+    second = foreign.open("c2")
+    assert code_of(second.folder) == code_of(foreign.repository)
+    assert not (second.folder / "crops").exists() and not first.folder.exists()
+    assert collect(second).is_empty
+
+
+def test_a_file_of_the_code_that_a_run_wrote_into_goes_to_the_run_too(foreign: Foreign, tmp_path: Path) -> None:
+    opened = foreign.open()
+    record = read_record(foreign.checkouts, "c1")
+    assert record is not None
+    write_record(foreign.checkouts, "c1", record | {"run_folder": str(tmp_path / "run")})
+    write_files(opened.folder, {"README.md": "# theirs\n| best | 0.9 |\n"})
+    release(foreign.checkouts, "c1")
+    assert prune(foreign.checkouts, foreign.versions, [], 0) == ["c1"]
+    kept = [one for one in (tmp_path / "run").rglob("*") if one.is_file()]
+    assert kept == [tmp_path / "run" / KEPT_FOLDER / "README.md"] and "0.9" in kept[0].read_text(encoding="utf-8")

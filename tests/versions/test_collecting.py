@@ -201,3 +201,11 @@ def test_git_applies_the_diff(foreign: Foreign) -> None:
     assert (copy / "src/netlib/model.py").read_bytes() == b""
     assert not (copy / "configs/base.yaml").exists()
     assert fingerprint(foreign.repository) == before
+
+
+def test_configurations_without_end_are_refused_and_not_kept_whole(foreign: Foreign) -> None:
+    opened = foreign.open()
+    write_files(opened.folder, {f"configs/n{number}.yaml": "lr: 0.1\n" * 20_000 for number in range(5)})
+    change = collect(opened)
+    assert "the new configurations hold more than 600 kB" in "".join(change.refusals)
+    assert not change.config_files and change.version == change.base.version

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -196,3 +197,10 @@ def test_too_many_files_are_refused(foreign: Foreign) -> None:
     refusals = apply_edits(opened, [Edit(path=f"f{n}.py", new_text="") for n in range(41)])
     assert "at most 40" in refusals[0]
     assert not (opened.folder / "f0.py").exists()
+
+
+def test_a_path_of_a_million_dots_costs_no_time(foreign: Foreign) -> None:
+    began = time.monotonic()
+    change = foreign.changed([Edit(path="./" * 500_000 + "train.py", new_text="print()\n")])
+    assert time.monotonic() - began < 10
+    assert [one.path for one in change.files] == ["train.py"]

@@ -365,3 +365,17 @@ def test_a_python_that_hangs_or_fails_is_refused(foreign: Foreign, tmp_path: Pat
         checkout=foreign.request(), change=change, command="go", shell=SHELL, train_python=tmp_path / "no" / "python"
     )
     assert "cannot be asked" in str(place(nobody).refused)
+
+
+@links_needed
+def test_what_python_itself_runs_at_its_start_sees_no_secret(
+    foreign: Foreign, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ``sitecustomize`` of the checkout runs when the training Python is asked, as it will in the run."""
+    for name in ("HF_TOKEN", "OPENAI_API_KEY", "CODEX_API_KEY"):
+        monkeypatch.setenv(name, "s3cret")
+    seen = tmp_path / "seen.txt"
+    text = f"import os\nwith open({str(seen)!r}, 'w') as out:\n    out.write(repr(dict(os.environ)))\n"
+    change = foreign.changed([Edit(path="sitecustomize.py", new_text=text)])
+    assert ask(foreign, change).refused is None
+    assert "PYTHONPATH" in seen.read_text(encoding="utf-8") and "s3cret" not in seen.read_text(encoding="utf-8")

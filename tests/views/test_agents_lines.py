@@ -19,6 +19,7 @@ from llm_loop.memory.role_use import RoleUse
 from llm_loop.system.clock import utc_text
 from llm_loop.views.agents_lines import lines_of
 from llm_loop.views.agents_status import AgentsStatus, SandboxStatus, agents_status
+from llm_loop.views.past_outages import PastOutages
 from llm_loop.views.wording import local_moment
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -75,15 +76,37 @@ def test_what_all_is_told_of_a_good_night(config: Config) -> None:
     assert lines_of(status(config=config, sandbox=sandbox)) == [
         "Codex decides",
         "worker, Codex: 41 calls (3 failed: 2 quota, 1 timeout), 123,000 tokens in (100,000 cached), "
-        "4,500 out (2,000 reasoning), 0.08 EUR",
+        "4,500 out (2,000 reasoning), 0.078 EUR",
         "model calls: 41 since this start, 0 within the hour, 127,500 tokens in all at least (3 calls told none), "
-        "0.08 EUR",
+        "0.078 EUR",
         "sandbox read-only: no namespaces here; mend: sysctl x=1",
-        "mentor: asked 6 times, 1 without an answer; 3 challenges, 2 adopted",
+        "mentor: due 6 times, 1 without an answer; 3 challenges, 2 adopted",
         "  adopted: 1 gained, 1 without a result",
         "  not adopted, the worker's own: 1 tied",
         "  all other cycles: 9 lost",
     ]
+
+
+def test_a_past_outage_is_told_with_who_stood_in() -> None:
+    past = PastOutages()
+    for event in (
+        {"event": "agent_out", "ts_utc": utc_text(NOW - timedelta(minutes=9)), "cause": "usage_limit", "role": None},
+        {"event": "run_staged", "run": {"proposer": "builtin"}},
+        {"event": "agent_out", "ts_utc": utc_text(NOW - timedelta(minutes=7)), "cause": "network", "role": None},
+        {"event": "run_staged", "run": {"proposer": "builtin"}},
+        {"event": "run_staged", "run": {"proposer": "codex"}},
+        {"event": "agent_back", "ts_utc": utc_text(NOW - timedelta(minutes=2)), "role": "worker"},
+        {"event": "run_staged", "run": {"proposer": "builtin"}},
+    ):
+        past.follow(event | {"agent": "codex"})
+    (outage,) = past.over()
+    assert outage.stand_in_runs == 2
+    assert lines_of(status(past_outages=past.over()))[1] == (
+        f"Codex was out from {at(-9)} to {at(-2)}: usage limit; the built-in planner proposed 2 runs meanwhile"
+    )
+    past.follow({"event": "agent_back", "ts_utc": "nonsense", "agent": None, "role": 3})
+    past.clear()
+    assert past.over() == ()
 
 
 def test_nothing_is_told_where_there_is_nothing_to_tell() -> None:

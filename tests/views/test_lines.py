@@ -89,6 +89,18 @@ def test_refusals_come_with_their_mend(workspace: WorkspaceBuilder, output: Outp
     ]
 
 
+def test_a_call_without_an_answer_is_no_answer_that_breaks_the_contract(
+    workspace: WorkspaceBuilder, output: Output
+) -> None:
+    of = workspace.open_cycle()
+    failed = {"proposer": "codex", "source": "primary", "decision": None, "unusable": ["usage_limit: come back later"]}
+    workspace.ledger.record("proposal", **of, record=failed | {"quality_gate": PASSED, "accepted": False}, call=None)
+    workspace.stage("planned", of=of)
+    told = output.look()
+    assert "C0001 failed call by codex: usage_limit: come back later" in told
+    assert told[-1].endswith("gate passed (1 without an answer before); mentor: not asked")
+
+
 def test_proposals_are_counted_not_reasons(workspace: WorkspaceBuilder, output: Output) -> None:
     of = workspace.open_cycle()
     unusable = {"proposer": "command", "source": "primary", "decision": None, "unusable": ["one thing", "another"]}

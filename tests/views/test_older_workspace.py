@@ -55,7 +55,7 @@ def test_after_it(paths: WorkspacePaths) -> None:
     snapshot = SnapshotReader(paths, SystemClock(), {}).take()
     assert snapshot.notes == () and [run.run_id for run in snapshot.runs] == ["R0003"]
     assert [(role.role, role.calls) for role in snapshot.agents.roles] == [("mentor", 1), ("worker", 4)]
-    assert "mentor: asked 1 time; 1 challenge, 1 adopted" in page_of(paths)
+    assert "mentor: due 1 time; 1 challenge, 1 adopted" in page_of(paths)
     json.dumps(snapshot.to_json(), allow_nan=False)
 
 

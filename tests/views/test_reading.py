@@ -15,6 +15,8 @@ from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.system.clock import SystemClock
 from llm_loop.views.condition import Condition
 from llm_loop.views.reading import SnapshotReader
+from llm_loop.views.watched_file import WatchedFile
+from llm_loop.views.wording import planner_notice
 from tests.views.lock_holder import hold_lock
 from tests.views.workspace_builder import METRIC, WorkspaceBuilder, a_decision, a_review
 
@@ -245,6 +247,34 @@ def test_who_would_decide_in_a_loop_that_does_not_run(workspace: WorkspaceBuilde
     (workspace.paths.codex_home / "auth.json").write_text('{"OPENAI_API_KEY": "k"}', encoding="utf-8")
     snapshot = reader.take()
     assert (snapshot.decides, snapshot.agents.worker) == ("Codex (its own default model)", "codex")
+
+
+def test_nobody_is_told_to_log_in_where_codex_is_not_wanted_or_needs_no_login(
+    workspace: WorkspaceBuilder, reader: SnapshotReader
+) -> None:
+    assert "no Codex login" in (planner_notice(reader.take()) or "")
+    home = workspace.paths.codex_home
+    home.mkdir(parents=True)
+    (home / "config.toml").write_text('model_provider = "a"\n[model_providers.a]\nname = "a"\n', encoding="utf-8")
+    assert planner_notice(reader.take()) is None and reader.take().agents.worker == "codex"
+    (home / "config.toml").unlink()
+    config = workspace.paths.root / "config" / "daemon_config.json"
+    config.parent.mkdir(exist_ok=True)
+    config.write_text('{"codex_enabled": false}', encoding="utf-8")
+    snapshot = reader.take()
+    assert (planner_notice(snapshot), snapshot.codex_wanted, snapshot.agents.worker) == (None, False, "builtin")
+
+
+def test_a_file_replaced_within_one_tick_of_the_clock_is_read_again(tmp_path: Path) -> None:
+    path, other = tmp_path / "a.txt", tmp_path / "b.txt"
+    path.write_text("one", encoding="utf-8")
+    watched = WatchedFile(path, lambda one: one.read_text(encoding="utf-8"))
+    assert watched.look() == "one"
+    stat = path.stat()
+    other.write_text("two", encoding="utf-8")
+    os.utime(other, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    other.replace(path)
+    assert watched.look() == "two"
 
 
 def test_any_value_in_a_heartbeat(workspace: WorkspaceBuilder, reader: SnapshotReader, hold: Hold) -> None:

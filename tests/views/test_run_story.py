@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from llm_loop.errors import LoopError
+from llm_loop.memory.journal_parts import older_parts
 from llm_loop.views.run_story import read_story
 from llm_loop.views.run_story_lines import story_lines
 from tests.views.workspace_builder import WorkspaceBuilder
@@ -60,3 +61,16 @@ def test_a_change_of_any_form_is_shown_as_far_as_it_goes(launched: WorkspaceBuil
         story = read_story(launched.paths, "R0001")
         story.code["change"] = change
         assert list(story_lines(story))
+
+
+def test_a_story_over_parts_of_the_journal(workspace: WorkspaceBuilder) -> None:
+    workspace.ledger.journal.rotate_bytes = 1
+    run = workspace.stage("first")
+    workspace.launch(run)
+    workspace.end(run, 0.3)
+    assert len(older_parts(workspace.paths.events)) > 4
+    story = read_story(workspace.paths, "first")
+    assert story == read_story(workspace.paths, "R0001")
+    assert (story.state, len(story.attempts)) == ("completed", 1)
+    workspace.paths.events.unlink()
+    assert read_story(workspace.paths, "R0001").state == "completed", "its last event is the cycle's"

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from llm_loop.views.wording import ASCII, UNICODE, bar, duration, local_time, seconds_between, sparkline, typed
+from llm_loop.system.clock import utc_text
+from llm_loop.views.wording import (
+    ASCII,
+    UNICODE,
+    bar,
+    duration,
+    local_time,
+    seconds_between,
+    sparkline,
+    typed,
+    with_local_times,
+)
 
 
 @pytest.mark.parametrize(
@@ -49,3 +61,13 @@ def test_a_command_is_named_as_it_can_be_typed(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert typed("login") == "llm-loop login"
+
+
+def test_moments_within_a_text_are_local() -> None:
+    now = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+    today, later = now.astimezone(), (now + timedelta(days=3)).astimezone()
+    text = f"rests until {utc_text(now)} or {utc_text(now + timedelta(days=3))}, not 2026-03-01"
+    assert (
+        with_local_times(text, utc_text(now)) == f"rests until {today:%H:%M} or {later:%Y-%m-%d %H:%M}, not 2026-03-01"
+    )
+    assert with_local_times("9999-99-99T99:99:99Z", utc_text(now)) == "an unknown time"

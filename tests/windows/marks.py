@@ -31,7 +31,6 @@ ON_WINDOWS = (
     "tests/scripts/test_pip_run.py",
     "tests/scripts/test_steps.py",
     "tests/stages",
-    "tests/stages/test_decide.py::test_the_loops_read_tools_are_at_hand",
     "tests/system",
     "tests/test_codex_night.py::test_a_night_with_a_failure_in_every_third_call",
     "tests/test_codex_pair.py::test_codex_decides_and_the_costs_add_up",

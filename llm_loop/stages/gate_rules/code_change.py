@@ -1,7 +1,8 @@
 """Judge what a decision changes of the code, by the same policy and seal as its command.
 
 A user's own file may hold what the policy refuses, such as an evaluation of the test split. So a changed
-file is judged twice, as it was and as it is, and only what the change brought in is held against it.
+file is judged twice, as it was and as it is, and only what the change brought in is held against it. What is judged
+is what the version store holds, by its hash: the run's checkout is made equal to that, whatever lies there meanwhile.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ from pathlib import Path
 from llm_loop.config import CodeIsolation
 from llm_loop.contract.code_change import ChangeKind, CodeChange
 from llm_loop.contract.outside_file import read_outside
+from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.stages.gate_rules.forbidden import forbidden_in
 from llm_loop.stages.gate_rules.places import Places
 from llm_loop.stages.gate_rules.unfolded import judge_unfolded
 from llm_loop.stages.gate_rules.unfolding import Unfolder
 from llm_loop.stages.gate_rules.verdict import GateContext, GateIssue
+from llm_loop.versions.refusal import CodeRefused
+from llm_loop.versions.store import VersionStore
 
 MOST_FILES = 40
 LARGEST_FILE_BYTES = 200_000
@@ -24,7 +28,7 @@ LARGEST_CHANGE_BYTES = 600_000
 
 
 def judge_code_change(change: CodeChange, context: GateContext, places: Places) -> Iterator[GateIssue]:
-    """Yield what is wrong with a change; reads the changed files in the checkout and in the repository."""
+    """Yield what is wrong with a change; reads the changed files in the version store and in the repository."""
     if context.isolation is CodeIsolation.IN_PLACE and not change.is_empty:
         yield GateIssue(
             code="edits_refused_in_place",
@@ -44,7 +48,11 @@ def judge_code_change(change: CodeChange, context: GateContext, places: Places) 
         return
     if context.checkout is None or change.refusals:
         return
-    texts = dict(_texts(change, context.checkout))
+    try:
+        texts = dict(_texts(change, VersionStore(WorkspacePaths(context.workspace).versions)))
+    except (CodeRefused, OSError) as refused:
+        yield GateIssue(code="edit_refused", message=f"the change cannot be judged: {refused}", fix="make it again")
+        return
     if unread := [name for name, text in texts.items() if text is None]:
         yield GateIssue(
             code="edit_refused",
@@ -68,10 +76,15 @@ def _judge_texts(texts: dict[str, str], context: GateContext, places: Places) ->
         yield from (issue for issue in _issues(name, text, context, places) if issue not in before)
 
 
-def _texts(change: CodeChange, checkout: Path) -> Iterator[tuple[str, str | None]]:
+def _texts(change: CodeChange, store: VersionStore) -> Iterator[tuple[str, str | None]]:
+    """Yield each new text, None for a file too large to be code. Raises CodeRefused."""
+    entries = store.read(change.version).files if change.files else {}
     for file in change.files:
-        if file.kind is not ChangeKind.REMOVED:
-            yield file.path, _read(checkout / file.path)
+        if file.kind is ChangeKind.REMOVED:
+            continue
+        entry = entries.get(file.path)
+        known = entry is not None and entry.size <= LARGEST_FILE_BYTES
+        yield file.path, store.content(entry).decode("utf-8", "replace") if entry is not None and known else None
     yield from (change.config_files or {}).items()
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from llm_loop.contract.command_policy import Area, CommandPolicy
 from llm_loop.contract.paths import WorkspacePaths
+from llm_loop.system.environment_scrubbing import without_secrets
 
 _VARIABLE = re.compile(r"\$env:(\w+)|\$\{env:(\w+)\}|\$\{(\w+)\}|\$(\w+)|%(\w+)%", re.IGNORECASE)
 _WORKING_FOLDER = ("$(pwd)", "`pwd`", "$(Get-Location)", "${PWD}", "$PWD", "$pwd", "%CD%", "%cd%")
@@ -50,7 +51,9 @@ class Places:
         copies = (self.repository, *filter(None, [self.checkout]))
         self.git_folders = tuple(_case(os.path.join(root, ".git")) for root in (self.workspace, *copies))
         self.outputs = tuple(_case(os.path.join(root, name)) for root in copies for name in policy.output_folders)
-        self.variables = {**os.environ, "LLM_LOOP_RUN_DIR": "{run_dir}"}
+        # as in a run; and what a refusal says is journaled and told to a model
+        self.variables = {**without_secrets(os.environ), "LLM_LOOP_RUN_DIR": "{run_dir}"}
+        self._code_folders = (_real(paths.checkouts), _real(paths.versions))
         self._seen: dict[tuple[str, str], str | None] = {}
         self._folders: dict[str, str] = {}
 
@@ -122,6 +125,10 @@ class Places:
     def is_codex_home(self, path: str) -> bool:
         """Say whether a resolved path leads into the folder that holds the login."""
         return self._leads_into(path, self.codex_home)
+
+    def is_foreign_code(self, path: str) -> bool:
+        """Say whether a resolved path leads into a checkout other than the run's own, or into the version store."""
+        return any(self._leads_into(path, root) for root in self._code_folders) and not self._is_in_checkout(path)
 
     def _leads_into(self, path: str, root: str) -> bool:
         if inside(path, root):

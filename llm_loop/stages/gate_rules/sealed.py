@@ -1,6 +1,7 @@
 """Find what reaches the sealed test rows: by path, by flag or setting, by loader.
 
-Also what reaches into ``codex_home``, the folder that holds a login.
+Also what reaches into ``codex_home``, the folder that holds a login, and what reaches for code that is not the
+run's own: another checkout, which nobody has accepted and which changes under the run, or the version store.
 """
 
 from __future__ import annotations
@@ -120,6 +121,14 @@ class SealedCheck:
                     code="private_folder_access",
                     message=f"{piece[:80]!r} leads to the folder that holds a login",
                     fix="leave it out: a run has no use for it",
+                )
+                return
+            named = ".llm_loop" in names or self.places.is_protected(folder)
+            if named and path is not None and self.places.is_foreign_code(path):
+                yield GateIssue(
+                    code="foreign_code_access",
+                    message=f"{piece[:80]!r} leads to code of the loop's that is not this run's",
+                    fix="name files relative to the training repository; the loop runs a change in its own checkout",
                 )
                 return
 

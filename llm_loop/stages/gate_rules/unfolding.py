@@ -70,10 +70,11 @@ class Unfolder:
         """Unfold a file that the run would read: scripts as commands, Python as code."""
         self.texts.append(Text(name=name, text=text, folder=self.folder))
         ending = PurePath(name.lower()).suffix
-        if ending == ".py":
+        starter = _starter(text)
+        if ending in (".py", ".pyw") or shell_words.is_python(starter):
             self._python(text)
-        elif ending in _SCRIPT_SHELLS:
-            self._nested(text, _SCRIPT_SHELLS[ending])
+        elif (shell := _SCRIPT_SHELLS.get(ending) or (starter if starter in shell_words.SHELLS else None)) is not None:
+            self._nested(text, shell)
 
     def _nested(self, text: str, shell: str) -> None:
         with self._deeper() as allowed:
@@ -314,6 +315,14 @@ class Unfolder:
 
     def _destructive(self, message: str, fix: str) -> None:
         self.troubles.append(GateIssue(code="destructive_command", message=message, fix=fix))
+
+
+def _starter(text: str) -> str:
+    """Return the program that a script names in its first line, "" when there is none."""
+    first = text[:300].lstrip("\ufeff").partition("\n")[0]
+    words = first.removeprefix("#!").split() if first.startswith("#!") else []
+    names = [program_name(word) for word in words if not word.startswith("-")]
+    return next((name for name in names if name != "env"), "")
 
 
 def _breeds(pair: Sequence[Statement]) -> bool:
