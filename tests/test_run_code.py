@@ -18,6 +18,7 @@ import pytest
 
 from tests.conftest import eventually
 from tests.loop_process import LoopProcess, script
+from tests.windows.marks import not_under_wine
 
 Make = Callable[..., Path]
 Environ = dict[str, str]
@@ -89,7 +90,7 @@ def test_an_unchanged_run_runs_in_the_repository_itself(workspace: Make, clean_e
     assert {event["moment"] for event in loop.events("code_version")} == {"launch", "end"}
 
 
-@pytest.mark.skipif(os.name == "nt", reason="a checkout needs junctions, which Wine cannot make")
+@not_under_wine("it makes no junctions, and a run in a checkout needs them")
 @pytest.mark.parametrize(
     "data",
     [
@@ -147,7 +148,7 @@ def test_an_edit_that_cannot_be_taken_is_refused_with_its_reason(
     assert not (root / "outside.py").exists()
 
 
-@pytest.mark.skipif(os.name == "nt", reason="a checkout needs junctions, which Wine cannot make")
+@not_under_wine("it makes no junctions, and a run in a checkout needs them")
 def test_a_run_that_lost_its_keeper_goes_on_with_its_own_code(workspace: Make, clean_environ: Environ) -> None:
     root = workspace()
     a_repository(root / "repo")
@@ -165,7 +166,7 @@ def test_a_run_that_lost_its_keeper_goes_on_with_its_own_code(workspace: Make, c
     assert (root / "repo" / "tiny" / "score.py").read_text(encoding="utf-8") == "VALUE = 0.1\n"
 
 
-@pytest.mark.skipif(os.name == "nt", reason="a checkout needs junctions, which Wine cannot make")
+@not_under_wine("it makes no junctions, and a run in a checkout needs them")
 def test_a_further_attempt_in_a_checkout_runs_the_code_of_the_first(workspace: Make, clean_environ: Environ) -> None:
     root = workspace()
     a_repository(root / "repo")
@@ -203,7 +204,7 @@ def test_a_repository_that_changes_under_a_run_is_said(workspace: Make, clean_en
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.name == "nt", reason="a checkout needs junctions, which Wine cannot make")
+@not_under_wine("it makes no junctions, and a run in a checkout needs them")
 def test_every_run_in_a_checkout_when_asked_for(workspace: Make, clean_environ: Environ) -> None:
     root = workspace(code_isolation="checkout")
     a_repository(root / "repo")
@@ -264,7 +265,7 @@ def test_a_daemon_killed_between_the_launch_and_its_look_at_the_code_looks_again
     assert row["code_version"] == known["version"]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="a checkout needs junctions, which Wine cannot make")
+@not_under_wine("it makes no junctions, and a run in a checkout needs them")
 def test_a_checkout_that_is_gone_before_the_launch_is_made_again(workspace: Make, clean_environ: Environ) -> None:
     root = workspace()
     a_repository(root / "repo")
@@ -280,7 +281,7 @@ def test_a_checkout_that_is_gone_before_the_launch_is_made_again(workspace: Make
     assert row["result"] and row["result"]["value"] == 0.3, loop.events("run_ended")
 
 
-@pytest.mark.skipif(os.name == "nt", reason="a checkout needs junctions, which Wine cannot make")
+@not_under_wine("it makes no junctions, and a run in a checkout needs them")
 @pytest.mark.parametrize("wait_s", [0.0, 0.15, 0.3])
 def test_a_daemon_killed_while_code_is_made_and_placed_loses_nothing(
     workspace: Make, clean_environ: Environ, wait_s: float

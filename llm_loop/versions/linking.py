@@ -94,7 +94,7 @@ def _make(link: Path, target: Path, *, is_folder: bool) -> None:
     except (OSError, NotImplementedError) as error:
         what = "a link to a folder" if is_folder else "a link to a file"
         raise CodeRefused(
-            f"{what} cannot be made here ({error}): a run in a checkout needs {target}, so it stays in place"
+            f"{what} cannot be made here ({error}): a run in a checkout needs {target}, so code cannot be changed here"
         ) from error
 
 

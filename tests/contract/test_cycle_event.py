@@ -12,6 +12,7 @@ from llm_loop.contract.cycle_event import PREVIEW_CHARACTERS, CycleEvent
 from llm_loop.contract.decision import Action, IdeaCategory
 from llm_loop.contract.run import RunState
 from tests.contract.real_loop import journal, journal_of_changed_code
+from tests.windows.marks import not_under_wine
 
 ADDED_BY_THE_JOURNAL = {"seq", "ts_utc", "event"}
 
@@ -41,6 +42,7 @@ def test_what_a_real_loop_writes_is_what_the_schema_says() -> None:
 
 
 @pytest.mark.slow
+@not_under_wine("it makes no junctions, and a run in a checkout needs them")
 def test_so_is_the_event_of_a_run_of_changed_code() -> None:
     (cycle,) = real_cycles(journal_of_changed_code())
     assert schemas.violations("cycle_event", cycle) == []

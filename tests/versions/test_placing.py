@@ -153,7 +153,9 @@ def test_where_no_link_can_be_made_the_place_is_refused(foreign: Foreign, monkey
 
     monkeypatch.setattr("llm_loop.versions.linking.make_folder_link", cannot)
     placed = ask(foreign, foreign.changed([BETTER]))
-    assert placed.refused is not None and "not supported" in placed.refused and "stays in place" in placed.refused
+    assert (
+        placed.refused is not None and "not supported" in placed.refused and "cannot be changed here" in placed.refused
+    )
 
 
 @pytest.mark.skipif(os.name != "nt", reason="what Windows itself says")
