@@ -282,7 +282,7 @@ def test_a_checkout_that_is_gone_before_the_launch_is_made_again(workspace: Make
 
 
 @not_under_wine("it makes no junctions, and a run in a checkout needs them")
-@pytest.mark.parametrize("wait_s", [0.0, 0.15, 0.3])
+@pytest.mark.parametrize("wait_s", [0.0, *(pytest.param(one, marks=pytest.mark.slow) for one in (0.15, 0.3))])
 def test_a_daemon_killed_while_code_is_made_and_placed_loses_nothing(
     workspace: Make, clean_environ: Environ, wait_s: float
 ) -> None:

@@ -429,7 +429,7 @@ def test_an_answer_of_fifty_megabytes_is_refused(desk_with: Making) -> None:
     desk, _ = desk_with([answer(DECIDED | {"rationale": "x" * 50_000_000}), answer(DECIDED)])
     left = desk.call(timeout_s=110.0)
     assert left.exit_code == 0
-    assert left.cause == "crashed" or left.answer == DECIDED
+    assert left.cause in ("crashed", "network") or left.answer == DECIDED  # as the client words it
 
 
 @pytest.mark.codex

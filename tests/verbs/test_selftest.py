@@ -37,6 +37,7 @@ def belonging_to(folder: Path) -> list[tuple[int, str]]:
     return found
 
 
+@pytest.mark.slow
 def test_a_small_one_is_well_and_leaves_nothing(tmp_path: Path, clean_environ: dict[str, str]) -> None:
     temporary = tmp_path / "täst folder"
     process = start(clean_environ, temporary, "--minutes", "0.1", "--seed", "1", "--json")
@@ -80,7 +81,7 @@ def test_what_makes_no_sense_is_refused(words: list[str], tmp_path: Path, clean_
 
 @pytest.mark.chaos
 def test_a_whole_one_is_well(tmp_path: Path, clean_environ: dict[str, str]) -> None:
-    process = start(clean_environ, tmp_path / "temporary", "--minutes", "1.5", "--seed", "2")
+    process = start(clean_environ, tmp_path / "temporary", "--minutes", "0.6", "--seed", "2")
     out, err = process.communicate(timeout=500)
     assert process.returncode == 0 and "All is well" in out, (out, err)
     assert len([line for line in out.splitlines() if line.startswith("ok")]) > 20
