@@ -21,6 +21,7 @@ from llm_loop import __version__
 from llm_loop.agents.agent import Calls
 from llm_loop.agents.codex_home import is_ready
 from llm_loop.config import Config, load_config
+from llm_loop.contract import schemas
 from llm_loop.contract.observation import Role
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.contract.run import RunState
@@ -118,6 +119,7 @@ class Daemon:
             self._farewell_by_s = self._clock.monotonic() + grace + _PATIENCE_BEYOND_GRACE_S
 
     def _begin(self) -> None:
+        schemas.prepare()
         for flag in (self._paths.stop_daemon, self._paths.stop_current_run):
             consume(flag)
         ledger = self._context.ledger
