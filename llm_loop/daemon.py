@@ -333,6 +333,8 @@ class Daemon:
             "cycles_closed": state.cycles_closed,
             "reason": None if self._farewell is None else self._farewell.reason,
             "holds": dict(context.holds),
+            "waiting_for": dict(context.devices.waiting_for),
+            "devices": context.devices.to_json(),
             "runs": self._cycle.slots.progress(now_s),
             "slots": context.config.max_parallel_runs,
             "idle_fraction": state.slot_use.idle_fraction(),

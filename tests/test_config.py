@@ -156,7 +156,7 @@ def test_missing_unreadable_and_wrongly_encoded_files_are_named(desk: Desk) -> N
         ("target_value", "low", 'is the text "low"; allowed: a number, or null'),
         ("run_shell", "zsh", 'is the text "zsh"; allowed: one of auto, bash, sh, pwsh, powershell'),
         ("notify_urls", "x", 'is the text "x"; allowed: a list (each entry: text that is not empty)'),
-        ("devices", [], "is []; allowed: one of auto or a list that is not empty (each entry: a whole number or text)"),
+        ("devices", 3, "is 3; allowed: one of auto, none or a list (each entry: a whole number or text)"),
         ("auto_repair_model_fallback_map", [], "is []; allowed: a map (each entry: text)"),
     ],
 )
@@ -240,6 +240,8 @@ def test_a_long_or_many_lined_value_stays_one_short_line(desk: Desk) -> None:
         ("LLM_LOOP_FORBIDDEN_APPROACHES", '["nnunet", "two words"]', "forbidden_approaches", ("nnunet", "two words")),
         ("LLM_LOOP_DEVICES", "[0, 1]", "devices", ("0", "1")),
         ("LLM_LOOP_DEVICES", "AUTO", "devices", "auto"),
+        ("LLM_LOOP_DEVICES", "None", "devices", "none"),
+        ("LLM_LOOP_DEVICES", "[]", "devices", ()),
         ("LLM_LOOP_RUN_SHELL", "PWSH", "run_shell", RunShell.PWSH),
         ("LLM_LOOP_BOOTSTRAP_COMMAND", "[ -d x ] && true", "bootstrap_command", "[ -d x ] && true"),
     ],

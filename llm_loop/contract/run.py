@@ -45,7 +45,9 @@ MOVES: dict[RunState, frozenset[RunState]] = {
 class Attempt:
     """Hold one attempt. ``tag`` marks its processes, ``log_tag`` names its log files.
 
-    ``pid`` is for people; identity is the engine's business. ``cause`` is how it ended, or None.
+    ``pid`` is for people; identity is the engine's business. ``cause`` is how it ended, or None. ``device`` is its
+    device as CUDA_VISIBLE_DEVICES names it, None where the loop named none; ``device_peak_bytes`` the most memory that
+    it was seen to use there, None where it was never seen alone.
     """
 
     number: int
@@ -60,6 +62,8 @@ class Attempt:
     duration_s: float | None = None
     cpu_s: float | None = None
     peak_memory_bytes: int | None = None
+    device: str | None = None
+    device_peak_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

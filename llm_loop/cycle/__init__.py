@@ -66,6 +66,7 @@ class Cycle:
         Raises FileWriteError when the disk refuses; the next tick tries again.
         """
         self.context.codex.look(now_s)
+        self.context.devices.tick(now_s)
         for _ in range(_STEPS_A_TICK):
             before, cycle = self.context.ledger.state.seq, self.context.ledger.state.cycle
             if self.slots.watch(now_s):

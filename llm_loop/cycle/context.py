@@ -11,6 +11,7 @@ from llm_loop.config import Config
 from llm_loop.contract.observation import Role
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.cycle.codex_desk import CodexDesk
+from llm_loop.cycle.device_desk import DeviceDesk
 from llm_loop.cycle.ledger import Ledger
 from llm_loop.memory.state import Plan
 from llm_loop.runs.local import LocalEngine
@@ -26,7 +27,7 @@ class Context:
     ``accepts_cycles`` is False once the loop shall end: nothing new is decided or launched.
     ``last_cycle`` is the number of the last cycle that is opened, None for no end.
     ``holds`` are the reasons, by their source, for which nothing is launched at present. ``jobs`` does slow work,
-    ``codex`` knows whether Codex can be asked.
+    ``codex`` knows whether Codex can be asked, ``devices`` where the next run has room.
     """
 
     paths: WorkspacePaths
@@ -42,9 +43,11 @@ class Context:
     last_cycle: int | None = None
     holds: dict[str, str] = field(default_factory=dict)
     codex: CodexDesk = field(init=False)
+    devices: DeviceDesk = field(init=False)
 
     def __post_init__(self) -> None:
         self.codex = CodexDesk(self)
+        self.devices = DeviceDesk(self)
 
     def agent(self, name: str, role: Role, plan: Plan, call_id: str) -> Agent:
         """Return how the agent of that name is asked in that role. Raises CommandError when Codex is not there."""

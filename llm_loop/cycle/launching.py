@@ -30,8 +30,8 @@ class Launching:
         self._code_jobs = code_jobs
         self._code = code
 
-    def launch(self, run: Run, now_s: float) -> Ending | Outcome | None:
-        """Launch the run's next attempt.
+    def launch(self, run: Run, device: str | None, now_s: float) -> Ending | Outcome | None:
+        """Launch the run's next attempt on a device, None for none in particular.
 
         Returns how the attempt ended when it could not even start, what became of the run when its code is gone, and
         None when it was started or has to wait. Raises FileWriteError: then nothing was started.
@@ -41,7 +41,7 @@ class Launching:
             if not isinstance(settled, bool):
                 return settled
             run = self._context.ledger.state.runs[run.run_id]
-        return self._launch(run)
+        return self._launch(run, device)
 
     def _has_to_settle(self, run: Run) -> bool:
         """Tell whether a run's code may be another by now: changed by an attempt or a person, its checkout gone."""
@@ -68,10 +68,10 @@ class Launching:
             self._context.ledger.record("code_placed", run_id=run.run_id, place=placed.code.place)
         return True
 
-    def _launch(self, run: Run) -> Ending | None:
+    def _launch(self, run: Run, device: str | None) -> Ending | None:
         """Prepare an attempt, journal that it is meant, start it: a disk that refuses costs no attempt."""
         context = self._context
-        attempt = next_attempt(run, context.clock.utc_now())
+        attempt = replace(next_attempt(run, context.clock.utc_now()), device=device)
         if stdout_log(context.paths, attempt).exists():  # another label's, alike but for its case or signs
             attempt = replace(attempt, log_tag=f"{attempt.log_tag}_{run.run_id.lower()}")
         launch = launch_of(run, attempt, context.config, context.paths, context.environment)
@@ -108,4 +108,4 @@ class Launching:
 
 
 def _attempt_json(attempt: Attempt) -> dict[str, object]:
-    return {"number": attempt.number, "tag": attempt.tag, "log_tag": attempt.log_tag, "engine": attempt.engine}
+    return {name: getattr(attempt, name) for name in ("number", "tag", "log_tag", "engine", "device")}

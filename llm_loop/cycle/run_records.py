@@ -63,5 +63,6 @@ def history_row(context: Context, run: Run, outcome: Outcome) -> HistoryRow:
         code_version=run.code.version,
         repository_version=run.code.repository_version,
         peak_memory_bytes=None if last is None else last.peak_memory_bytes,
+        device_peak_bytes=None if last is None else last.device_peak_bytes,
         cpu_seconds=None if last is None else last.cpu_s,
     )

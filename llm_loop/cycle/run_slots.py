@@ -14,11 +14,13 @@ from llm_loop.cycle.closing import close
 from llm_loop.cycle.code_jobs import CodeJobs
 from llm_loop.cycle.code_watch import END, LAUNCH, CodeWatch
 from llm_loop.cycle.context import Context
+from llm_loop.cycle.hazard_desk import HazardDesk
 from llm_loop.cycle.launching import Launching
 from llm_loop.cycle.run_records import evidence_of, history_row
 from llm_loop.cycle.waking import Wake, wakes_of
 from llm_loop.errors import FileWriteError
 from llm_loop.runs.local import STOP_FILE
+from llm_loop.stages.hazards import hazard_of_run
 from llm_loop.stages.launch import stderr_log, stdout_log
 from llm_loop.stages.monitor import RunWatch
 from llm_loop.stages.record import SHUTDOWN, Outcome, record
@@ -47,6 +49,7 @@ class RunSlots:
         self._context = context
         self._code = CodeWatch(context)
         self._launching = Launching(context, code_jobs, self._code)
+        self._hazards = HazardDesk(context, self.request_stop)
         self._watches: dict[str, RunWatch] = {}
         self._troubles: dict[str, str] = {}
         self._hold_until_s = 0.0
@@ -73,6 +76,7 @@ class RunSlots:
         """Look at what runs, close the cycles of what ended, drop what is stale; tell whether a run ended."""
         ended = False
         self._code.tick(now_s)
+        self._hazards.tick(now_s)
         for run in self._context.ledger.state.in_state(RunState.RUNNING):
             try:
                 ended |= self._watch(run, now_s)
@@ -149,6 +153,8 @@ class RunSlots:
         stall = context.config.stall_seconds
         if stall is not None and now_s - watch.progress.last_output_s > stall:
             self.request_stop(run, "stall")
+        if (cause := hazard_of_run(watch.progress.not_finite_rows)) is not None:
+            self.request_stop(run, cause)
         return False
 
     def _start_watch(self, run: Run, now_s: float) -> RunWatch:
@@ -180,6 +186,7 @@ class RunSlots:
         if run.last_attempt.cause is None:
             fields = {name: getattr(ending, name) for name in _ENDING_FIELDS}
             fields["slots"] = context.config.max_parallel_runs
+            fields["device_peak_bytes"] = context.devices.device_peak_bytes(run.run_id)
             fields["ended_utc"] = ending.ended_utc or utc_text(context.clock.utc_now())
             fields |= {"attempt": run.last_attempt.number, "cause": ending.cause.value, "detail": ending.detail}
             context.ledger.record("attempt_ended", run_id=run.run_id, **fields)
@@ -263,8 +270,11 @@ class RunSlots:
         waiting = state.in_state(RunState.QUEUED) + (state.in_state(RunState.STAGED) if context.accepts_cycles else [])
         ready = [run for run in waiting if not any(base in state.runs for base in run.builds_on)]
         for run in ready[: max(0, free)]:
+            place = context.devices.place(run, now_s)
+            if place.waits_for is not None:
+                return  # what comes after it waits too: else smaller runs would keep it waiting
             try:
-                ending = self._launching.launch(run, now_s)
+                ending = self._launching.launch(run, place.device, now_s)
             except FileWriteError as error:
                 self._hold_until_s = now_s + _RETRY_AFTER_WRITE_ERROR_S
                 context.ledger.record("launch_failed", run_id=run.run_id, why=str(error))

@@ -51,6 +51,7 @@ class HistoryRow:
     code_version: str | None = None
     repository_version: str | None = None
     peak_memory_bytes: int | None = None
+    device_peak_bytes: int | None = None
     cpu_seconds: float | None = None
     config_hash: str | None = None
     schema_version: int = SCHEMA_VERSION

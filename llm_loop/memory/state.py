@@ -115,8 +115,11 @@ class LoopState:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
-        """Build the state from a snapshot. Raises TypeError or KeyError when it is not one."""
-        fields = {name: value[name] for name in cls.__slots__}
+        """Build the state from a snapshot; what one of before did not hold has its default.
+
+        Raises TypeError or KeyError when it is none.
+        """
+        fields = {name: value[name] for name in cls.__slots__ if name in value or name not in _LATER}
         if fields["plan"] is not None:
             plan = dict(fields["plan"])
             for name in ("proposals", "review_reasons", "woken_by"):
@@ -128,7 +131,8 @@ class LoopState:
         fields["slot_use"] = SlotUse(**fields["slot_use"])
         fields["streaks"] = Streaks(**fields["streaks"])
         for name, kind in _FOLDED.items():
-            fields[name] = kind.from_json(fields[name])
+            if name in fields:
+                fields[name] = kind.from_json(fields[name])
         fields["recent_experiments"] = tuple((key, seq) for key, seq in fields["recent_experiments"])
         return cls(**fields)
 
@@ -146,6 +150,8 @@ def apply(state: LoopState, event: Event) -> LoopState:
     )
 
 
+_LATER: frozenset[str] = frozenset()
+"""Fields of the state that the first snapshots did not hold: missing there they have their default."""
 _FOLDED: dict[str, Any] = {"agent_use": AgentUse, "reviews": ReviewHistory, "mentor_worth": MentorWorth}
 
 
@@ -285,7 +291,9 @@ def _attempt_started(state: LoopState, event: Event) -> LoopState:
 def _attempt_ended(state: LoopState, event: Event) -> LoopState:
     names = ("cause", "exit_code", "ended_utc", "duration_s", "cpu_s", "peak_memory_bytes")
     state = replace(state, slot_use=_used(state.slot_use, event))
-    return _with_attempt(state, event, **{name: event[name] for name in names})
+    ended = {name: event[name] for name in names}
+    ended["device_peak_bytes"] = event.get("device_peak_bytes")  # a journal of before devices has none
+    return _with_attempt(state, event, **ended)
 
 
 def _used(use: SlotUse, event: Event) -> SlotUse:

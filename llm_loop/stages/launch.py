@@ -14,6 +14,7 @@ from llm_loop.contract.decision import Decision
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.contract.run import Attempt, Run
 from llm_loop.runs import command as commands
+from llm_loop.runs.devices import VISIBLE
 from llm_loop.runs.environment import run_environment
 from llm_loop.runs.local import Launch
 from llm_loop.system.clock import utc_stamp
@@ -35,6 +36,8 @@ def launch_of(
     folder = paths.attempt(run.run_id, attempt.number)
     cwd = config.training_repo_root / (decision.working_folder or ".").replace("\\", "/")
     environment = run_environment(base_environment, training_python(config), folder, attempt.tag)
+    if attempt.device is not None:
+        environment[VISIBLE] = attempt.device
     command, place = decision.command, run.code.place
     if place is not None:
         cwd, command = Path(place["cwd"]), place["command"]

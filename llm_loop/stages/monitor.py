@@ -29,7 +29,8 @@ class Progress:
     """Hold what is known of a running attempt. Times are monotonic seconds.
 
     ``best_row`` is the reported epoch of the best value, counted from 1; ``is_finite`` is False once a loss or the
-    metric was no finite number.
+    metric was no finite number; ``not_finite_rows`` counts the reported epochs, the last ones in a row, where that was
+    so.
     """
 
     started_s: float
@@ -42,6 +43,7 @@ class Progress:
     rows: int = 0
     best_row: int = 0
     is_finite: bool = True
+    not_finite_rows: int = 0
     curve: list[float] = field(default_factory=list)
 
     @property
@@ -150,7 +152,9 @@ class RunWatch:
             progress.loss = next((v for k in ("train_loss", "loss") if (v := finite(row.get(k))) is not None), None)
             self._take_value(finite(row.get(self._metric)))
             values = (row.get(name) for name in ("train_loss", "loss", self._metric))
-            progress.is_finite &= all(not isinstance(value, float) or math.isfinite(value) for value in values)
+            is_finite = all(not isinstance(value, float) or math.isfinite(value) for value in values)
+            progress.is_finite &= is_finite
+            progress.not_finite_rows = 0 if is_finite else progress.not_finite_rows + 1
 
     def _take_value(self, value: float | None) -> None:
         progress = self.progress

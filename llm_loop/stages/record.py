@@ -24,6 +24,8 @@ from llm_loop.system.processes import EndCause, Ending
 FOREIGN_MARK = "metrics_before.json"
 MAX_RESULT_BYTES = 1_000_000
 SHUTDOWN = "shutdown"
+_FAULTS = ("pattern:", "stall", "nan", "host_memory", "disk_full")
+"""Why the loop ends a run as failed, where it has left no result."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +85,7 @@ def _after_a_stop(
     cause = stop_reason or ("max_run_seconds" if ending.cause is EndCause.DEADLINE else "stop_file")
     if result is not None and not cause.startswith("pattern:"):
         return Outcome(state=RunState.COMPLETED, cause=cause, result=result, metrics=metrics)
-    failed = cause.startswith(("pattern:", "stall")) or ending.cause is EndCause.DEADLINE
+    failed = cause.startswith(_FAULTS) or ending.cause is EndCause.DEADLINE
     return Outcome(state=RunState.FAILED if failed else RunState.CANCELLED, cause=cause, detail=ending.detail)
 
 
