@@ -11,6 +11,7 @@ from llm_loop.memory import state
 from llm_loop.memory.state import LoopState
 from llm_loop.views.condition import DaemonStatus
 from llm_loop.views.decisions import LABEL_CHARACTERS, mentor_word
+from llm_loop.views.devices_status import reason_to_wait
 from llm_loop.views.snapshot import RunStatus, WaitingRun
 from llm_loop.views.untrusted import clean, dict_of, list_of, number_of, text_of, whole_of
 
@@ -43,9 +44,9 @@ def runs_in_slots(
     return tuple(_run(run, dict_of(progress.get(run.run_id)), daemon, paths) for run in runs)
 
 
-def runs_that_wait(loop: LoopState) -> tuple[WaitingRun, ...]:
-    """Return the runs that wait for a slot."""
-    return tuple(_waiting(run) for run in loop.in_state(*_WAITING))
+def runs_that_wait(loop: LoopState, beat: dict[str, Any], daemon: DaemonStatus) -> tuple[WaitingRun, ...]:
+    """Return the runs that wait for a slot, and what for, as the heartbeat ``beat`` tells it."""
+    return tuple(_waiting(run, reason_to_wait(beat, daemon, run.run_id)) for run in loop.in_state(*_WAITING))
 
 
 def _run(run: Run, progress: dict[str, Any], daemon: DaemonStatus, paths: WorkspacePaths) -> RunStatus:
@@ -61,6 +62,7 @@ def _run(run: Run, progress: dict[str, Any], daemon: DaemonStatus, paths: Worksp
         cycle=run.cycle,
         idea_category=text_of(dict_of(run.decision).get("idea_category"), 40),
         attempt=attempt.number,
+        device=text_of(attempt.device, 80),
         pid=whole_of(attempt.pid),
         started_utc=text_of(attempt.started_utc, 40),
         run_dir=str(folder),
@@ -80,7 +82,7 @@ def _run(run: Run, progress: dict[str, Any], daemon: DaemonStatus, paths: Worksp
     )
 
 
-def _waiting(run: Run) -> WaitingRun:
+def _waiting(run: Run, waits_for: str | None) -> WaitingRun:
     decision = dict_of(run.decision)
     return WaitingRun(
         run_id=clean(run.run_id, 40),
@@ -91,4 +93,5 @@ def _waiting(run: Run) -> WaitingRun:
         proposer=text_of(run.proposer, 40),
         builds_on=tuple(text for one in list_of(decision.get("builds_on")) if (text := text_of(one, 40))),
         mentor=mentor_word(dict_of(run.cycle_record).get("review")),
+        waits_for=waits_for,
     )

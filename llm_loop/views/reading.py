@@ -25,6 +25,7 @@ from llm_loop.views.agents_status import AgentsStatus, agents_status, sandbox_st
 from llm_loop.views.alarms import Alarm, alarm_of
 from llm_loop.views.condition import DaemonStatus, Signs, judge
 from llm_loop.views.decisions import DecisionStatus, of_cycle_event, of_open_run
+from llm_loop.views.devices_status import devices_of
 from llm_loop.views.journal_tail import JournalTail
 from llm_loop.views.open_runs import read_state, runs_in_slots, runs_that_wait
 from llm_loop.views.past_outages import PastOutages
@@ -79,7 +80,8 @@ class SnapshotReader:
             codex_wanted=self._codex_wanted(),
             agents=self._agents(loop, beat, daemon, now),
             runs=runs_in_slots(loop, beat, daemon, self._paths),
-            waiting=runs_that_wait(loop),
+            waiting=runs_that_wait(loop, beat, daemon),
+            devices=devices_of(beat, daemon),
             decisions=self._decisions(loop),
             metric=ranking.metric,
             direction=None if ranking.direction is None else ranking.direction.value,

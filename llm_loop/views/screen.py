@@ -16,6 +16,7 @@ from rich.text import Text
 from llm_loop.views.agents_lines import lines_of
 from llm_loop.views.condition import Condition
 from llm_loop.views.decisions import DecisionStatus
+from llm_loop.views.devices_status import words_of
 from llm_loop.views.snapshot import RunStatus, Snapshot
 from llm_loop.views.untrusted import clean
 from llm_loop.views.wording import (
@@ -59,7 +60,7 @@ def draw(snapshot: Snapshot, width: int, height: int | None, glyphs: Glyphs) -> 
     lines: list[Text] = []
     for shown in (8, 5, 3, 2, 1, 0):
         page = _Page(max(width, _LEAST_WIDTH), glyphs)
-        for section in (_header, _runs, _waiting, _decisions(shown), _agents, _leaderboard, _alarms):
+        for section in (_header, _runs, _waiting, _devices, _decisions(shown), _agents, _leaderboard, _alarms):
             section(page, snapshot)
         lines = page.lines
         if height is None or len(lines) <= height:
@@ -205,6 +206,16 @@ def _waiting(page: _Page, snapshot: Snapshot) -> None:
                 (f"after {', '.join(run.builds_on[:4])}", "dim") if run.builds_on else None,
             ]
         )
+        if run.waits_for is not None:
+            page.paragraph(f"waits: {run.waits_for}", "yellow", indent=2)
+
+
+def _devices(page: _Page, snapshot: Snapshot) -> None:
+    if not snapshot.devices:
+        return
+    page.heading("Devices" if len(snapshot.devices) > 1 else "Device")
+    for device in snapshot.devices:
+        page.line(words_of(device), indent=2)
 
 
 def _decisions(shown: int) -> Callable[[_Page, Snapshot], None]:

@@ -10,6 +10,7 @@ from llm_loop.views.agents_status import AgentsStatus
 from llm_loop.views.alarms import Alarm
 from llm_loop.views.condition import DaemonStatus
 from llm_loop.views.decisions import DecisionStatus, MentorWord
+from llm_loop.views.devices_status import DeviceStatus
 from llm_loop.views.untrusted import plain
 
 SCHEMA_VERSION = 1
@@ -31,6 +32,7 @@ class RunStatus:
     cycle: int
     idea_category: str | None
     attempt: int
+    device: str | None
     pid: int | None
     started_utc: str | None
     run_dir: str
@@ -51,7 +53,10 @@ class RunStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingRun:
-    """Hold a run that waits for a slot: staged, queued, or interrupted until the next start."""
+    """Hold a run that waits for a slot: staged, queued, or interrupted until the next start.
+
+    ``waits_for`` says what keeps it from a slot that is free: memory, a device; None where nothing does.
+    """
 
     run_id: str
     label: str
@@ -61,6 +66,7 @@ class WaitingRun:
     proposer: str | None
     builds_on: tuple[str, ...]
     mentor: MentorWord | None
+    waits_for: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +96,7 @@ class Snapshot:
       ``codex_wanted``: whether the configuration lets Codex decide
     - ``agents``: who decides and why, calls, tokens, money, limits, sandbox, and what the mentor's word came to
     - ``runs``, ``waiting``: runs in a slot, and those that wait for one
+    - ``devices``: the devices of the slots and the runs on them; () where runs are given none, or no loop runs
     - ``decisions``: the last 8 cycles, oldest first, open ones among them
     - ``metric``, ``direction``: the selection metric, and whether "min" or "max" is better; None while unknown
     - ``best``, ``leaderboard``: the best run, and the first 5 places
@@ -109,6 +116,7 @@ class Snapshot:
     agents: AgentsStatus
     runs: tuple[RunStatus, ...]
     waiting: tuple[WaitingRun, ...]
+    devices: tuple[DeviceStatus, ...]
     decisions: tuple[DecisionStatus, ...]
     metric: str | None
     direction: str | None

@@ -285,7 +285,7 @@ def test_any_value_in_a_heartbeat(workspace: WorkspaceBuilder, reader: SnapshotR
     kinds: tuple[Any, ...] = (None, [], {}, "text", -1, 1e400, True, {"R0001": [1]}, in_a_run)
     for junk in kinds:
         keys = ("runs", "holds", "best", "cycle", "phase", "idle_fraction", "worker", "started_utc", "reason", "slots")
-        keys += ("agents", "sandbox")
+        keys += ("agents", "sandbox", "devices", "waiting_for")
         beat = {"daemon_status": "running", "pid": pid, "updated_utc": "x", **dict.fromkeys(keys, junk)}
         workspace.paths.heartbeat.write_text(json.dumps(beat), encoding="utf-8")
         snapshot = reader.take()
