@@ -361,16 +361,20 @@ def test_stop_can_leave_the_run_and_the_next_start_adopts_it(workspace: Make, cl
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM; log-off is tested at the console handler")
 def test_sigterm_interrupts_runs_and_the_next_start_resumes_them(workspace: Make, clean_environ: Environ) -> None:
     root = workspace()
-    script(root, {"train": "polite"})
+    script(root, {"train": "resumable"})
     with LoopProcess(root, clean_environ) as loop:
-        loop.wait_for("attempt_started")
-        loop.send(signal.SIGTERM)
+        for attempt in (1, 2):
+            assert loop.wait_for("attempt_started", attempt)["run_id"] == "R0001"
+            eventually((loop.paths.attempt("R0001", attempt) / "last.pt").exists)
+            loop.send(signal.SIGTERM)
+            assert loop.finish()[0] == 0
+            assert loop.events("run_moved")[-1]["state"] == "interrupted"
+            assert not loop.history()
+            loop.start()
+        row = loop.wait_for("run_ended")["row"]
+        assert (row["state"], row["attempts"], row["result"]["epochs_run"]) == ("completed", 3, 3)
+        loop.interrupt()
         assert loop.finish()[0] == 0
-        assert loop.events("run_moved")[-1]["state"] == "interrupted"
-        assert not loop.history()
-        loop.start()
-        second = loop.wait_for("attempt_started", 2)
-        assert second["run_id"] == "R0001"
 
 
 @pytest.mark.slow

@@ -15,7 +15,9 @@ from llm_loop.system.files import read_text
 
 PREFIX = "LLM_LOOP_"
 # What the loop itself tells a run; never a key.
-RESERVED_VARIABLES = frozenset({"LLM_LOOP_RUN", "LLM_LOOP_RUN_DIR", "LLM_LOOP_PYTHON", "LLM_LOOP_NOTE"})
+RESERVED_VARIABLES = frozenset(
+    {"LLM_LOOP_RUN", "LLM_LOOP_RUN_DIR", "LLM_LOOP_RESUME_DIR", "LLM_LOOP_PYTHON", "LLM_LOOP_NOTE"}
+)
 
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 

@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import Any, Self
 
 SCHEMA_VERSION = 1
+CHECKPOINT = "last.pt"
+"""The file in an attempt's folder from which a later attempt may go on: LLM_LOOP_RESUME_DIR names that folder to it."""
 
 
 class RunState(StrEnum):

@@ -12,7 +12,7 @@ from pathlib import Path
 from llm_loop.config import Config
 from llm_loop.contract.decision import Decision
 from llm_loop.contract.paths import WorkspacePaths
-from llm_loop.contract.run import Attempt, Run
+from llm_loop.contract.run import CHECKPOINT, Attempt, Run
 from llm_loop.runs import command as commands
 from llm_loop.runs.devices import VISIBLE
 from llm_loop.runs.environment import run_environment
@@ -35,7 +35,8 @@ def launch_of(
     decision = Decision.from_json(run.decision)
     folder = paths.attempt(run.run_id, attempt.number)
     cwd = config.training_repo_root / (decision.working_folder or ".").replace("\\", "/")
-    environment = run_environment(base_environment, training_python(config), folder, attempt.tag)
+    resume_dir = folder_to_resume(run, paths)
+    environment = run_environment(base_environment, training_python(config), folder, attempt.tag, resume_dir)
     if attempt.device is not None:
         environment[VISIBLE] = attempt.device
     command, place = decision.command, run.code.place
@@ -55,6 +56,12 @@ def launch_of(
         grace_s=config.stop_grace_seconds,
         deadline_s=config.max_run_seconds,
     )
+
+
+def folder_to_resume(run: Run, paths: WorkspacePaths) -> Path | None:
+    """Return the folder of the latest earlier attempt that left a checkpoint, None where none did."""
+    folders = (paths.attempt(run.run_id, attempt.number) for attempt in reversed(run.attempts))
+    return next((folder for folder in folders if (folder / CHECKPOINT).is_file()), None)
 
 
 def training_python(config: Config) -> Path:

@@ -9,9 +9,9 @@ import sys
 from dataclasses import dataclass
 
 if sys.platform == "win32":
-    from llm_loop.system import memory_windows as platform
+    from llm_loop.system import platform_windows_memory as platform
 else:
-    from llm_loop.system import memory_posix as platform
+    from llm_loop.system import platform_posix_memory as platform
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

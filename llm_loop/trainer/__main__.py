@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
-        _run(options.config, options.output_dir, options.overrides)
+        _run(options.config, options.output_dir, options.overrides, options.resume)
     except LoopError as error:
         return _end(str(error), error.exit_code)
     except OSError as error:
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(config: Path, output_dir: Path, overrides: list[str]) -> None:
+def _run(config: Path, output_dir: Path, overrides: list[str], resume: Path | None) -> None:
     """Check the settings before torch, which takes two seconds, is imported."""
     from llm_loop.trainer import settings_file
     from llm_loop.trainer.stop_request import StopRequest
@@ -56,9 +56,10 @@ def _run(config: Path, output_dir: Path, overrides: list[str]) -> None:
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(settings.training.threads)
 
+    from llm_loop.trainer.checkpoint import Resume
     from llm_loop.trainer.train import train
 
-    train(settings, output_dir, stop)
+    train(settings, output_dir, stop, Resume.wanted(resume, os.environ))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -83,6 +84,13 @@ def _parser() -> argparse.ArgumentParser:
         dest="overrides",
         metavar="KEY=VALUE",
         help="Replace one setting, such as optimizer.learning_rate=0.1; may be given several times.",
+    )
+    parser.add_argument(
+        "--resume",
+        type=Path,
+        metavar="PATH",
+        help="Go on from a checkpoint: a last.pt, or the folder of the training that was broken off. Its settings and "
+        "images have to be the same. Without it, from the folder that LLM_LOOP_RESUME_DIR names, if that one fits.",
     )
     return parser
 

@@ -3,6 +3,7 @@
     LoopError
      +- ConfigError               2  (of llm_loop.errors) a key, a type, a range, a device that is not there
      |   +- UnsupportedModelError 2  a model name that nobody knows
+     |   +- CheckpointError       2  no checkpoint, or one of another training
      +- DataError                 3  no images, unreadable images, too few classes
      +- NonFiniteLossError        4  the loss became NaN or infinite
      +- OutOfDeviceMemoryError    5  the CUDA device has no memory left
@@ -11,6 +12,8 @@ Anything else ends with 1.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from llm_loop.errors import ConfigError, LoopError
 
@@ -21,6 +24,13 @@ class UnsupportedModelError(ConfigError):
     def __init__(self, name: str, allowed: str) -> None:
         self.name = name
         super().__init__(f"Unsupported model.name: {name}\n{allowed}")
+
+
+class CheckpointError(ConfigError):
+    """Name a checkpoint from which this training cannot go on, and why."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"no training goes on from {path}: {why}\nleave --resume out to begin anew")
 
 
 class DataError(LoopError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,14 @@ from torch import Tensor
 
 from llm_loop.contract.result import Direction
 from llm_loop.trainer import metrics
-from llm_loop.trainer.augmentation import Augmentation
+from llm_loop.trainer.checkpoint import Checkpoint, CheckpointFile
 from llm_loop.trainer.failures import NonFiniteLossError
+from llm_loop.trainer.fit_state import Best, FitState, start
 from llm_loop.trainer.image_set import Dataset
 from llm_loop.trainer.losses import mix, soft_targets, training_loss
 from llm_loop.trainer.metrics import Floats
 from llm_loop.trainer.models import Classifier
-from llm_loop.trainer.optimization import make_optimizer, rate_factor, set_rate
+from llm_loop.trainer.optimization import rate_factor, set_rate
 from llm_loop.trainer.settings import Metric, Settings
 from llm_loop.trainer.stop_request import StopRequest
 
@@ -38,27 +39,6 @@ class FitReport:
     stopped_early: bool
 
 
-@dataclass(kw_only=True)
-class _Run:
-    """Hold the moving parts of a training."""
-
-    model: Classifier
-    settings: Settings
-    images: Tensor
-    labels: Tensor
-    classes: int
-    optimizer: torch.optim.Optimizer
-    augment: Augmentation
-    draws: np.random.Generator
-    stop: StopRequest
-    deadline: float
-    step: int = field(default=0)
-
-    def time_is_up(self) -> bool:
-        """Tell whether the time budget is spent."""
-        return time.monotonic() >= self.deadline
-
-
 def fit(
     model: Classifier,
     data: Dataset,
@@ -67,42 +47,53 @@ def fit(
     stop: StopRequest,
     on_epoch: Callable[[dict[str, Any]], None],
     on_best: Callable[[dict[str, Any]], None],
+    checkpoints: CheckpointFile | None = None,
+    resumed: Checkpoint | None = None,
 ) -> FitReport:
     """Train ``model`` (already on ``device``) and evaluate it after each epoch.
 
     ``on_epoch`` gets each epoch's row, ``on_best`` the state dict whenever the selection metric
     improves. A stop request ends the run after the step at hand: with the epochs evaluated so far,
     or, when there is none, with an evaluation of the epoch begun. A spent time budget always
-    evaluates the epoch begun. Raises NonFiniteLossError.
+    evaluates the epoch begun. ``checkpoints`` takes the state after each epoch; from ``resumed``, such a
+    state of the same settings and images, a training goes on as if it had never been broken: on one CPU
+    with the same numbers. Raises NonFiniteLossError, FileWriteError.
     """
-    run = _start(model, data, settings, device, stop)
+    run = start(model, data, settings, device, stop)
+    if resumed is not None:
+        run.go_on(resumed)
+        on_best(run.best_model)
     val_images = torch.from_numpy(data.val.images)
-    metric, epochs = settings.selection.metric, settings.training.epochs
-    rows: list[dict[str, Any]] = []
-    best_epoch, best_value, best_logits, whole = 0, float("nan"), np.empty(0), True
-    for epoch in range(1, epochs + 1):
+    metric, epochs, whole = settings.selection.metric, settings.training.epochs, True
+    for epoch in range(len(run.rows) + 1, epochs + 1):
+        if run.rows and run.time_is_up():
+            break
         started = time.monotonic()
         train_loss, whole = _train_epoch(run, epoch)
-        if not whole and stop.asked_by and rows:
+        if not whole and stop.asked_by and run.rows:
             break
         logits = predict(model, val_images, device)
         row = {"epoch": epoch, "epochs": epochs, "train_loss": train_loss, **metrics.scores(logits, data.val.labels)}
         _check_finite("the validation loss", row[Metric.LOG_LOSS.value], epoch, settings)
         row["learning_rate"] = run.optimizer.param_groups[0]["lr"]
         row["seconds"] = round(time.monotonic() - started, 4)
-        rows.append(row)
+        run.rows.append(row)
         on_epoch(row)
-        if not best_epoch or _better(row[metric.value], best_value, metric.direction):
-            best_epoch, best_value, best_logits = epoch, row[metric.value], logits
+        if not run.best.epoch or _better(row[metric.value], run.best.value, metric.direction):
+            run.best = Best(epoch=epoch, value=row[metric.value], logits=logits)
             on_best(model.state_dict())
-        if not whole or stop.asked_by or run.time_is_up():
+            if checkpoints is not None:
+                run.keep_best_model()
+        if checkpoints is not None and whole:
+            checkpoints.offer(run.checkpoint, due=stop.asked_by is not None)
+        if not whole or stop.asked_by:
             break
     return FitReport(
-        rows=tuple(rows),
-        best_epoch=best_epoch,
-        best_value=best_value,
-        best_logits=best_logits,
-        stopped_early=stop.asked_by is not None and not (whole and len(rows) == epochs),
+        rows=tuple(run.rows),
+        best_epoch=run.best.epoch,
+        best_value=run.best.value,
+        best_logits=run.best.logits,
+        stopped_early=stop.asked_by is not None and not (whole and len(run.rows) == epochs),
     )
 
 
@@ -126,24 +117,7 @@ def batches(order: Tensor, size: int) -> list[Tensor]:
     return parts
 
 
-def _start(model: Classifier, data: Dataset, settings: Settings, device: torch.device, stop: StopRequest) -> _Run:
-    minutes = settings.training.max_minutes
-    generator = torch.Generator(device=device).manual_seed(settings.seed)
-    return _Run(
-        model=model,
-        settings=settings,
-        images=torch.from_numpy(data.train.images).to(device),
-        labels=torch.from_numpy(data.train.labels).to(device),
-        classes=len(data.classes),
-        optimizer=make_optimizer(model, settings.optimizer),
-        augment=Augmentation(settings.augmentation, generator),
-        draws=np.random.default_rng(settings.seed),
-        stop=stop,
-        deadline=float("inf") if minutes is None else time.monotonic() + 60 * minutes,
-    )
-
-
-def _train_epoch(run: _Run, epoch: int) -> tuple[float, bool]:
+def _train_epoch(run: FitState, epoch: int) -> tuple[float, bool]:
     """Train on every image once; return the mean loss, and whether the epoch came to its end."""
     run.model.train()
     order = torch.from_numpy(run.draws.permutation(len(run.labels)))
@@ -164,7 +138,7 @@ def _train_epoch(run: _Run, epoch: int) -> tuple[float, bool]:
     raise AssertionError("an epoch has at least one batch")
 
 
-def _train_step(run: _Run, rows: Tensor) -> Tensor:
+def _train_step(run: FitState, rows: Tensor) -> Tensor:
     """Take one optimizer step on the images ``rows``; return the loss before it."""
     training, model = run.settings.training, run.model
     images = run.augment(model.normalise(run.images[rows]))

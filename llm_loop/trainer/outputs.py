@@ -12,6 +12,7 @@ import torch
 
 from llm_loop import __version__
 from llm_loop.contract.result import Result, higher_is_better
+from llm_loop.contract.run import CHECKPOINT
 from llm_loop.system import files
 from llm_loop.trainer import settings_file
 from llm_loop.trainer.fit import FitReport
@@ -38,7 +39,7 @@ class RunFolder:
     def clear(self) -> None:
         """Make the folder and remove the outputs of an earlier training in it, the result first."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        for name in (RESULT, METRICS, METRICS_LINES, BEST_MODEL, SETTINGS, ENVIRONMENT):
+        for name in (RESULT, METRICS, METRICS_LINES, BEST_MODEL, CHECKPOINT, SETTINGS, ENVIRONMENT):
             files.remove(self._folder / name)
 
     def write_settings(self, settings: Settings) -> None:
@@ -106,10 +107,13 @@ def make_result(
     )
 
 
-def environment(device: torch.device, threads: int, torchvision: str | None, data: Dataset) -> dict[str, Any]:
+def environment(
+    device: torch.device, threads: int, torchvision: str | None, data: Dataset, resumed_after: int | None
+) -> dict[str, Any]:
     """Return versions, device, threads and data facts; nothing of the process environment.
 
-    ``torchvision`` is the guard's answer, or None when the model needed no torchvision.
+    ``torchvision`` is the guard's answer, or None when the model needed no torchvision; ``resumed_after`` the epoch
+    after which an earlier attempt was gone on with, or None.
     """
     cuda = device.type == "cuda"
     return {
@@ -123,5 +127,6 @@ def environment(device: torch.device, threads: int, torchvision: str | None, dat
         "cuda": torch.version.cuda if cuda else None,
         "threads": threads,
         "host_cpus": os.cpu_count(),
+        "resumed_after_epoch": resumed_after,
         "data": data.summary(),
     }

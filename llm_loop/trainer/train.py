@@ -13,6 +13,7 @@ from torch import Tensor
 
 from llm_loop.errors import ConfigError
 from llm_loop.trainer import metrics, outputs, torchvision_guard
+from llm_loop.trainer.checkpoint import Checkpoint, CheckpointFile, Resume
 from llm_loop.trainer.digits import load_digits
 from llm_loop.trainer.failures import OutOfDeviceMemoryError
 from llm_loop.trainer.fit import FitReport, fit
@@ -20,19 +21,21 @@ from llm_loop.trainer.image_folder import load_image_folder
 from llm_loop.trainer.image_set import Dataset, ImageSet
 from llm_loop.trainer.models import build_model
 from llm_loop.trainer.settings import DataSource, Metric, Settings
+from llm_loop.trainer.settings_file import flatten, to_mapping
 from llm_loop.trainer.stop_request import StopRequest
 
 _NAMED_SKIPS = 20
 _STATISTICS_CHUNK = 256
 
 
-def train(settings: Settings, output_dir: Path, stop: StopRequest) -> None:
-    """Train as ``settings`` say and leave everything in ``output_dir``.
+def train(settings: Settings, output_dir: Path, stop: StopRequest, resume: Resume | None = None) -> None:
+    """Train as ``settings`` say and leave everything in ``output_dir``; ``resume`` names where to go on.
 
-    Raises ConfigError, DataError, NonFiniteLossError, OutOfDeviceMemoryError, and OSError or
+    Raises ConfigError, CheckpointError, DataError, NonFiniteLossError, OutOfDeviceMemoryError, and OSError or
     FileWriteError when the folder cannot be written.
     """
     started = time.monotonic()
+    resumed = None if resume is None else resume.load()  # before the folder is cleared: it may lie there
     folder = outputs.RunFolder(output_dir)
     folder.clear()
     folder.write_settings(settings)
@@ -40,14 +43,20 @@ def train(settings: Settings, output_dir: Path, stop: StopRequest) -> None:
     device = choose_device(settings.training.device)
     data = load_data(settings)
     _tell_data(data)
+    if resume is not None and resumed is not None:
+        resumed = resume.fitting(resumed, flatten(to_mapping(settings)), data.data_hash)
+    checkpoints = CheckpointFile(output_dir)
     try:
-        report = _fit(settings, data, device, folder, stop)
+        report = _fit(settings, data, device, folder, stop, checkpoints, resumed)
     except torch.OutOfMemoryError as error:
         size = settings.data.image_size or 0
         raise OutOfDeviceMemoryError(str(device), settings.training.batch_size, size) from error
+    spent_s = time.monotonic() - started + (0.0 if resumed is None else resumed.spent_s)
     interval = metrics.bootstrap_interval(settings.selection.metric, report.best_logits, data.val.labels)
     folder.write_metrics(report, settings)
-    folder.write_result(outputs.make_result(report, settings, data, interval, time.monotonic() - started))
+    folder.write_result(outputs.make_result(report, settings, data, interval, spent_s))
+    if not report.stopped_early:
+        checkpoints.remove()  # nothing is left to go on with
     _tell_result(report, settings, interval, stop)
 
 
@@ -83,22 +92,37 @@ def pixel_statistics(images: ImageSet) -> tuple[Tensor, Tensor]:
 
 
 def _fit(
-    settings: Settings, data: Dataset, device: torch.device, folder: outputs.RunFolder, stop: StopRequest
+    settings: Settings,
+    data: Dataset,
+    device: torch.device,
+    folder: outputs.RunFolder,
+    stop: StopRequest,
+    checkpoints: CheckpointFile,
+    resumed: Checkpoint | None,
 ) -> FitReport:
     torch.manual_seed(settings.seed)
     mean, deviation = pixel_statistics(data.train)
     size = data.train.images.shape[-1]
     model = build_model(settings.model, settings.data.channels, len(data.classes), size, mean, deviation).to(device)
     threads = torch.get_num_threads()
-    folder.write_environment(outputs.environment(device, threads, torchvision_guard.answer(), data))
+    folder.write_environment(
+        outputs.environment(
+            device, threads, torchvision_guard.answer(), data, None if resumed is None else len(resumed.rows)
+        )
+    )
     weights = sum(parameter.numel() for parameter in model.parameters())
     _say(f"{settings.model.name}: {weights:,} weights on {device}, threads {threads}")
+
+    if resumed is not None:
+        _say(f"goes on after epoch {len(resumed.rows)}")
+        for row in resumed.rows:
+            folder.add_epoch(row)
 
     def on_epoch(row: dict[str, Any]) -> None:
         folder.add_epoch(row)
         _say(epoch_line(row))
 
-    return fit(model, data, settings, device, stop, on_epoch, folder.save_best)
+    return fit(model, data, settings, device, stop, on_epoch, folder.save_best, checkpoints, resumed)
 
 
 def epoch_line(row: dict[str, Any]) -> str:

@@ -14,6 +14,12 @@ def environment(**base: str) -> dict[str, str]:
     return run_environment(base, Path("/venv train/bin/python"), Path("/runs/R0001/attempt-1"), "tag-1")
 
 
+def test_an_attempt_is_told_where_to_go_on() -> None:
+    assert "LLM_LOOP_RESUME_DIR" not in environment(LLM_LOOP_RESUME_DIR="/mine")
+    told = run_environment({}, Path("/python"), Path("/a-2"), "tag", Path("/a-1"))
+    assert told["LLM_LOOP_RESUME_DIR"] == str(Path("/a-1"))
+
+
 @pytest.mark.parametrize(
     "name",
     [

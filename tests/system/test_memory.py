@@ -64,7 +64,7 @@ def test_a_tree_is_counted_with_its_children_and_a_dead_one_is_gone() -> None:
 def test_a_container_is_a_machine_of_its_own(
     tmp_path: Path, membership: str, folder: str, names: tuple[str, str, str]
 ) -> None:
-    from llm_loop.system.memory_posix import total_and_available
+    from llm_loop.system.platform_posix_memory import total_and_available
 
     proc, groups = kernel_files(tmp_path, membership)
     assert total_and_available(proc, groups) == (16_000 * MIB, 12_000 * MIB)
@@ -74,7 +74,7 @@ def test_a_container_is_a_machine_of_its_own(
 
 @linux_only
 def test_the_tightest_group_counts_and_no_limit_is_none(tmp_path: Path) -> None:
-    from llm_loop.system.memory_posix import total_and_available
+    from llm_loop.system.platform_posix_memory import total_and_available
 
     proc, groups = kernel_files(tmp_path, "0::/a/b\n")
     names = ("memory.max", "memory.current", "inactive_file")
@@ -90,7 +90,7 @@ def test_the_tightest_group_counts_and_no_limit_is_none(tmp_path: Path) -> None:
 
 @linux_only
 def test_a_kernel_that_does_not_say_is_none(tmp_path: Path) -> None:
-    from llm_loop.system.memory_posix import total_and_available
+    from llm_loop.system.platform_posix_memory import total_and_available
 
     assert total_and_available(tmp_path / "nothing", tmp_path) is None
     (tmp_path / "meminfo").write_text("MemTotal: many kB\nnonsense\n", encoding="utf-8")
