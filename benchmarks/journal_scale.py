@@ -3,10 +3,11 @@
     .venv/bin/python benchmarks/journal_scale.py [--events 1000 100000] [--times 5] [--rotate-mb 64]
 
 The journal is that of a campaign of small runs, fifteen events a run, written through the loop's own ledger, so it
-lies in as many parts as it would. Everything is timed in this process, each figure is the median of ``--times``.
-Figures ``with_all_runs`` hold what the history of all those runs costs as well; the others are of the last fifty, so
-they tell what the journal costs. Prints one JSON object; figures are of this machine under its present load, so read
-the ratios.
+lies in as many parts as it would, with the history, its index and the leaderboard that follow from it. Everything is
+timed in this process, each figure is the median of ``--times``. ``start_without_index_ms`` is the first start after
+an upgrade, or after somebody changed the history: it reads all of it, once. ``restart_ms`` is that of a real process,
+from its start to its first heartbeat, when all is re-adopted. Prints one JSON object; figures are of
+this machine under its present load, so read the ratios.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ from llm_loop.contract.paths import WorkspacePaths  # noqa: E402
 from llm_loop.cycle.ledger import Ledger  # noqa: E402
 from llm_loop.daemon import Daemon  # noqa: E402
 from llm_loop.limits import Limits  # noqa: E402
+from llm_loop.selftest import leftovers  # noqa: E402
+from llm_loop.selftest.loop_process import LoopProcess  # noqa: E402
+from llm_loop.stages.learn import Memory  # noqa: E402
 from llm_loop.system import files  # noqa: E402
 from llm_loop.system.clock import SystemClock  # noqa: E402
 from llm_loop.views.reading import SnapshotReader  # noqa: E402
@@ -41,7 +45,6 @@ from tests.views.workspace_builder import WorkspaceBuilder, a_review  # noqa: E4
 
 _SHORT, _LONG = 1_000, 100_000
 _TICKS = 200
-_RUNS = 50
 _OWN = ("seq", "ts_utc", "event")
 
 
@@ -79,7 +82,7 @@ def long_campaign(template: str) -> Iterator[dict[str, Any]]:
 def not_durable() -> Iterator[None]:
     """Leave out the fsync of each event, to have a long journal soon."""
     real = files.append_line
-    files.append_line = lambda path, line, durable=True: real(path, line, durable=False)  # type: ignore[assignment]
+    files.append_line = lambda path, line, **how: real(path, line, **{**how, "durable": False})  # type: ignore[assignment]
     try:
         yield
     finally:
@@ -91,20 +94,22 @@ def build(root: Path, count: int, rotate_mb: int) -> WorkspacePaths:
     with tempfile.TemporaryDirectory() as folder:
         template = one_run(Path(folder))
     paths = WorkspacePaths(make_workspace(root, journal_rotate_mb=rotate_mb))
-    rows = []
+    config = load_config(root / "config" / "daemon_config.json", root, {})
     with not_durable():
-        ledger = Ledger(paths, SystemClock())
-        ledger.use(load_config(root / "config" / "daemon_config.json", root, {}))
+        memory = Memory(paths, SystemClock(), config)
+        ledger = Ledger(paths, SystemClock(), memory.remember)
+        ledger.use(config)
+        last_end = {}
         for event in long_campaign(template):
             noted = ledger.note(event["event"], **{name: event[name] for name in event if name not in _OWN})
             if noted["event"] == "run_ended":
-                rows.append(json.dumps(noted["row"] | {"seq": noted["seq"]}))
+                last_end = noted
             if noted["event"] == "cycle":
                 ledger.save()
             if noted["seq"] >= count:
                 break
-    ledger.save()
-    paths.history.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
+        ledger.save()
+        memory.learn(last_end, ledger.state)  # the leaderboard
     return paths
 
 
@@ -133,20 +138,15 @@ def measure(paths: WorkspacePaths, times: int) -> dict[str, float]:
         "journal_mb": round(sum(file.stat().st_size for file in paths.logs.glob("events*.jsonl")) / 1e6, 1),
         "parts": len(list(paths.logs.glob("events*.jsonl"))),
         "open_journal_and_state_ms": median_ms(lambda: Ledger(paths, SystemClock()), times),
-        "start_with_all_runs_ms": median_ms(lambda: start(paths), times),
-        "status_with_all_runs_ms": median_ms(lambda: status(paths), times),
-        "start_without_state_with_all_runs_ms": median_ms(lambda: start(paths), times, lambda: lose_state(paths)),
-    }
-    start(paths)._context.ledger.save()
-    rows = paths.history.read_text(encoding="utf-8").splitlines(keepends=True)
-    figures["runs"] = len(rows)
-    paths.history.write_text("".join(rows[-_RUNS:]), encoding="utf-8")  # what the journal alone costs
-    figures |= {
+        "runs": len(paths.history.read_bytes().splitlines()),
         "start_ms": median_ms(lambda: start(paths), times),
         "status_ms": median_ms(lambda: status(paths), times),
-        "start_without_state_ms": median_ms(lambda: start(paths), times, lambda: lose_state(paths)),
+        "start_without_state_ms": median_ms(lambda: start(paths), times, lambda: lose(paths.state)),
+        "start_without_index_ms": median_ms(lambda: start(paths), times, lambda: lose(paths.history_index)),
     }
+    start(paths)._context.ledger.save()
     figures["tick_ms"] = tick_ms(paths)
+    figures["restart_ms"] = restart_ms(paths, times)
     return figures
 
 
@@ -155,9 +155,9 @@ def status(paths: WorkspacePaths) -> str:
     return json.dumps(SnapshotReader(paths, SystemClock(), os.environ).take().to_json())
 
 
-def lose_state(paths: WorkspacePaths) -> None:
-    """Remove ``state.json``, as a disk does that spoils it."""
-    paths.state.unlink(missing_ok=True)
+def lose(path: Path) -> None:
+    """Remove a file, as a disk does that spoils it."""
+    path.unlink(missing_ok=True)
 
 
 def tick_ms(paths: WorkspacePaths) -> float:
@@ -167,6 +167,20 @@ def tick_ms(paths: WorkspacePaths) -> float:
     daemon._context.accepts_cycles = False
     daemon._tick()
     return median_ms(daemon._tick, _TICKS, lambda: daemon._context.ledger.note("notice", text="one more"))
+
+
+def restart_ms(paths: WorkspacePaths, times: int) -> float:
+    """Return the time from the start of a process, after a kill, to its first heartbeat, in milliseconds."""
+    paths.pause.touch()
+    loop = LoopProcess(paths, run_minutes=5)
+    try:
+        for _ in range(times):
+            loop.start_and_wait()
+            loop.kill()
+    finally:
+        loop.kill()
+        leftovers.end_everything(paths)
+    return round(statistics.median(loop.adopted_s) * 1000, 2)
 
 
 def main() -> None:

@@ -89,12 +89,11 @@ def gaps(root: Path, environ: dict[str, str], runs: int) -> dict[str, float]:
         loop.finish(600)
     endings = loop.events("attempt_ended")
     found = [later["started_monotonic_s"] - earlier["ended_monotonic_s"] for earlier, later in pairwise(endings)]
-    state = json.loads(loop.paths.state.read_text(encoding="utf-8"))["loop"]["slot_use"]
     return {
         "runs": len(endings),
         "end_to_next_start_s_median": round(statistics.median(found), 3),
         "end_to_next_start_s_max": round(max(found), 3),
-        "idle_fraction": round(1 - state["busy_s"] / (state["last_s"] - state["first_s"]), 4),
+        "idle_fraction": json.loads(loop.paths.heartbeat.read_text(encoding="utf-8"))["idle_fraction"],
     }
 
 

@@ -1,8 +1,8 @@
 """The command line: verbs, help, and the one wall where errors become words.
 
 Exit codes: 0 done; 1 a failure, named in one line; 2 wrong usage or configuration, nothing was started;
-3 another daemon holds the workspace; 4 the loop died again and again and waits for a person; 130
-interrupted. Answers go to standard output, talk to standard error.
+3 another daemon holds the workspace; 4 the loop died again and again and waits for a person; 5 a request was
+not answered in time and waits in the inbox; 130 interrupted. Answers go to standard output, talk to standard error.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from llm_loop import __version__
 from llm_loop.errors import LoopError
 from llm_loop.verbs import (
     autostart,
+    cancel,
     config,
     doctor,
     events,
@@ -25,6 +26,7 @@ from llm_loop.verbs import (
     login,
     mcp,
     pause,
+    queue,
     selftest,
     show,
     start,
@@ -33,7 +35,24 @@ from llm_loop.verbs import (
     watch,
 )
 
-_VERBS = (start, stop, status, watch, show, events, export, pause, autostart, config, login, doctor, selftest, mcp)
+_VERBS = (
+    start,
+    stop,
+    status,
+    watch,
+    show,
+    events,
+    export,
+    queue,
+    cancel,
+    pause,
+    autostart,
+    config,
+    login,
+    doctor,
+    selftest,
+    mcp,
+)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -42,7 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="llm-loop",
         description="Run CNN experiments unattended: a worker decides, a mentor challenges, a gate judges.",
         epilog="Exit codes: 0 done; 1 failure; 2 wrong usage or configuration; 3 workspace held by another daemon; "
-        "4 it died again and again, a person is needed.",
+        "4 it died again and again, a person is needed; 5 the loop has not answered in time.",
     )
     parser.add_argument("--version", action="version", version=f"llm_loop {__version__}")
     parser.add_argument(

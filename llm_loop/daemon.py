@@ -12,31 +12,30 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from llm_loop import __version__
-from llm_loop.agents.agent import Calls
 from llm_loop.agents.codex_home import is_ready
 from llm_loop.config import Config, load_config
 from llm_loop.contract import schemas
 from llm_loop.contract.observation import Role
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.contract.run import RunState
-from llm_loop.cycle import Context, Cycle
-from llm_loop.cycle.checkout_releases import CheckoutReleases
-from llm_loop.cycle.ledger import Ledger
+from llm_loop.cycle import Cycle
+from llm_loop.cycle.machine_watch import MachineWatch
+from llm_loop.cycle.opening import open_context
 from llm_loop.errors import ConfigError, FileWriteError, LoopError
 from llm_loop.limits import Limits, convergence_reason, target_of
+from llm_loop.memory.slot_use import SlotUse
 from llm_loop.requests import LEAVE_RUN, consume, read_requests
-from llm_loop.runs.local import LocalEngine
-from llm_loop.stages.learn import Memory
 from llm_loop.stages.record import SHUTDOWN
 from llm_loop.system import files, processes
 from llm_loop.system.clock import Clock, Every, utc_text
-from llm_loop.system.jobs import Jobs
+from llm_loop.system.instance_lock import InstanceLock
+from llm_loop.system.presence import is_of_the_drive
 from llm_loop.system.processes import Keepers
 
 TICK_S = 0.1
@@ -65,50 +64,50 @@ class Daemon:
     """Run the loop of one workspace until something ends it. The caller holds the instance lock."""
 
     def __init__(
-        self, paths: WorkspacePaths, config_path: Path, environ: Mapping[str, str], clock: Clock, limits: Limits
+        self,
+        paths: WorkspacePaths,
+        config_path: Path,
+        environ: Mapping[str, str],
+        clock: Clock,
+        limits: Limits,
+        lock: InstanceLock | None = None,
     ) -> None:
         self._paths, self._config_path, self._environ = paths, config_path, environ
         self._clock, self._limits = clock, limits
         config = load_config(config_path, paths.root, environ)
-        memory = Memory(paths, clock, config)
-        keepers = Keepers()
-        self._keepers = keepers
-        self._context = Context(
-            paths=paths,
-            config=config,
-            clock=clock,
-            ledger=Ledger(paths, clock, memory.remember, memory.learn, CheckoutReleases(paths.checkouts).follow),
-            memory=memory,
-            engine=LocalEngine(keepers),
-            calls=Calls(keepers, paths.root),
-            jobs=Jobs(keepers, paths.jobs),
-            environment=environ,
-        )
-        self._context.ledger.use(config)
+        self._keepers = Keepers()
+        self._context = open_context(paths, config, environ, clock, self._keepers)
         self._cycle = Cycle(self._context, after_an_ending=self._look_at_limits)
         self._farewell: Farewell | None = None
         self._farewell_by_s = 0.0
         self._started_s = clock.monotonic()
         self._started_utc = utc_text(clock.utc_now())
-        self._config_look, self._disk_look, self._home_look = Every(_LOOK_S), Every(_LOOK_S), Every(_LOOK_S)
+        self._machine = MachineWatch(self._context, lock)
+        self._config_look = Every(_LOOK_S)
         self._heartbeat_due = Every(HEARTBEAT_S)
         self._config_seen = files.signature(config_path)
-        self._rows_at_start = self._rows_judged = 0
+        self._runs_at_start = self._runs_judged = 0
         self._first_cycle = self._context.ledger.state.cycle
         self.ticks, self.tick_s, self.slowest_tick_s = 0, 0.0, 0.0
         self._errors: dict[str, str] = {}
         self._parted = self._stopped = False
-        self._home = _identity(paths.instance_lock)
+        self._identity = processes.identity_of(os.getpid())
         self._flags_taken: dict[Path, tuple[int, int] | None] = {}
+
+    @property
+    def slot_use(self) -> SlotUse:
+        """How busy the slots were, over all starts of the daemon."""
+        return self._context.ledger.state.slot_use
 
     # ------------------------------------------------------------ life
 
     def run(self) -> str:
         """Run to the end and return why it came."""
         processes.listen(self._take_gesture)
-        self._begin()
-        while not self._tick():
-            self._clock.sleep(TICK_S)
+        if self._is_told_to_start():
+            self._begin()
+            while not self._tick():
+                self._clock.sleep(TICK_S)
         return self._end()
 
     def farewell(self, ending: Ending, reason: str) -> None:
@@ -118,17 +117,39 @@ class Daemon:
             grace = self._context.config.stop_grace_seconds
             self._farewell_by_s = self._clock.monotonic() + grace + _PATIENCE_BEYOND_GRACE_S
 
-    def _begin(self) -> None:
-        schemas.prepare()
+    def _is_told_to_start(self) -> bool:
+        """Journal the start; tell whether that came before a wish to end.
+
+        A full or read-only drive is waited for. Raises FileWriteError for what does not go by.
+        """
         for flag in (self._paths.stop_daemon, self._paths.stop_current_run):
             consume(flag)
         ledger = self._context.ledger
         while ledger.is_behind and not self._guarded(self._catch_up, self._started_s):
             pass  # each failure is one event that a defect of ours keeps from being projected
-        self._rows_at_start, self._rows_judged = len(self._context.memory.rows()), -1
+        while self._farewell is None:
+            try:
+                ledger.record("daemon_started", pid=os.getpid(), version=__version__, python=platform.python_version())
+                return True
+            except FileWriteError as error:
+                if not is_of_the_drive(error.cause):
+                    raise
+            now_s = self._clock.monotonic()
+            for act in (self._machine.watch_writing, self._look_at_requests, self._beat):
+                self._guarded(act, now_s)
+            self._clock.sleep(_LOOK_S)
+        return False
+
+    @property
+    def _leaves(self) -> bool:
+        return self._farewell is not None and self._farewell.ending is Ending.LEAVE
+
+    def _begin(self) -> None:
+        schemas.prepare()
+        ledger = self._context.ledger
+        self._runs_at_start, self._runs_judged = self._context.memory.index.runs, -1
         if self._limits.cycles is not None:
             self._context.last_cycle = self._first_cycle + self._limits.cycles
-        ledger.record("daemon_started", pid=os.getpid(), version=__version__, python=platform.python_version())
         for notice in (*self._context.config.notices, *missing_missions(self._context.config)):
             ledger.record("notice", text=notice)
         self._context.jobs.forget_old()
@@ -137,13 +158,16 @@ class Daemon:
     def _tick(self) -> bool:
         """Do what is due; tell whether it is over. What fails holds up nothing else."""
         now_s = self._clock.monotonic()
-        for act in (self._look_at_config, self._look_at_home, self._look_at_requests):
+        self._guarded(self._look_at_home, now_s)
+        if self._machine.is_home_away:
+            return self._farewell is not None and (self._leaves or now_s >= self._farewell_by_s)
+        for act in (self._look_at_config, self._look_at_requests, *self._machine.acts()):
             self._guarded(act, now_s)
-        if self._farewell is None:
-            for act in (self._hold_when_disk_is_short, self._look_at_limits, self._cycle.tick):
-                self._guarded(act, now_s)
-        else:
+        if self._farewell is not None:
             self._guarded(self._part, now_s)
+        elif self._machine.lets_work(now_s):
+            for act in (self._look_at_limits, self._cycle.take_requests, self._cycle.tick):
+                self._guarded(act, now_s)
         self._guarded(self._reap, now_s)
         self._account(now_s)
         over = self._parted or (self._farewell is not None and now_s >= self._farewell_by_s)
@@ -182,7 +206,7 @@ class Daemon:
         assert self._farewell is not None
         context, slots = self._context, self._cycle.slots
         context.accepts_cycles = False
-        if self._farewell.ending is Ending.LEAVE:
+        if self._leaves:
             self._parted = True
             return
         polite = self._farewell.ending is Ending.POLITE
@@ -205,8 +229,9 @@ class Daemon:
             )
             self._context.ledger.save()
         self._stopped = True
-        self._context.jobs.end_all()
-        self._guarded(self._beat, self._clock.monotonic())
+        if not self._machine.is_home_away:  # else the keepers end the jobs, by their deadlines
+            self._context.jobs.end_all()
+            self._guarded(self._beat, self._clock.monotonic())
         return self._farewell.reason
 
     # ------------------------------------------------------------ what a tick looks at
@@ -231,21 +256,13 @@ class Daemon:
             self._context.ledger.record("config_changed", keys=changed)
 
     def _look_at_home(self, now_s: float) -> None:
-        """End when ``.llm_loop`` was removed or replaced: another daemon may hold the new one."""
-        if self._farewell is not None or self._home is None or not self._home_look.due(now_s):
-            return
-        if _identity(self._paths.instance_lock) != self._home:
-            self.farewell(Ending.POLITE, f"{self._paths.loop} was removed or replaced while the loop ran")
+        why_not = self._machine.look_at_home(now_s)
+        if self._farewell is None and why_not is not None:
+            self.farewell(Ending.POLITE, why_not)
 
     def _look_at_requests(self, now_s: float) -> None:
         requests = read_requests(self._paths)
         ledger = self._context.ledger
-        if requests.pause:
-            if "pause" not in self._context.holds:
-                ledger.record("paused")
-            self._context.holds["pause"] = "paused by a person"
-        elif self._context.holds.pop("pause", None) is not None:
-            ledger.record("resumed")
         if requests.stop_daemon is not None and self._is_new(self._paths.stop_daemon):
             leave = requests.stop_daemon == LEAVE_RUN
             self.farewell(Ending.LEAVE if leave else Ending.POLITE, "stopped on request")
@@ -256,6 +273,13 @@ class Daemon:
                 if wanted in ("", run.run_id):
                     self._cycle.slots.request_stop(run, "stop_flag:STOP_CURRENT_RUN")
             self._consume(self._paths.stop_current_run, wanted)
+        if requests.pause:
+            if "pause" not in self._context.holds:
+                ledger.record("paused", monotonic_s=round(now_s, 3))
+            self._context.holds["pause"] = "paused by a person"
+        elif "pause" in self._context.holds:
+            ledger.record("resumed", monotonic_s=round(now_s, 3))
+            del self._context.holds["pause"]
 
     def _is_new(self, flag: Path) -> bool:
         """Tell whether a flag was not obeyed yet: one that cannot be removed must not stop the next run too."""
@@ -263,23 +287,10 @@ class Daemon:
 
     def _consume(self, flag: Path, text: str) -> None:
         self._flags_taken[flag] = files.signature(flag)
-        self._context.ledger.record("flag_consumed", flag=flag.name, text=text)
+        with suppress(FileWriteError):  # on a full disk, too, a flag that was obeyed must not be obeyed again
+            self._context.ledger.record("flag_consumed", flag=flag.name, text=text)
         consume(flag)
         del self._flags_taken[flag]
-
-    def _hold_when_disk_is_short(self, now_s: float) -> None:
-        if not self._disk_look.due(now_s):
-            return
-        free_mb = files.free_bytes(self._paths.loop) // 1_000_000
-        wanted = self._context.config.min_free_disk_mb
-        holds = self._context.holds
-        if free_mb < wanted:
-            is_news = "disk" not in holds
-            holds["disk"] = f"only {free_mb} MB of disk are free, {wanted} MB are wanted: free some"
-            if is_news:
-                self._context.ledger.record("disk_short", free_mb=free_mb, wanted_mb=wanted)
-        elif holds.pop("disk", None) is not None:
-            self._context.ledger.record("disk_free_again", free_mb=free_mb)
 
     def _reached_limit(self, now_s: float) -> str | None:
         state, limits = self._context.ledger.state, self._limits
@@ -288,15 +299,15 @@ class Daemon:
             return f"{limits.cycles} cycle{'' if limits.cycles == 1 else 's'} done (--cycles)"
         if limits.run_minutes is not None and now_s - self._started_s >= limits.run_minutes * 60:
             return f"{limits.run_minutes:g} minutes are over (--run-minutes)"
-        rows = self._context.memory.rows()
-        if len(rows) == self._rows_judged:
+        index = self._context.memory.index
+        if index.runs == self._runs_judged:
             return None
-        self._rows_judged = len(rows)
+        self._runs_judged = index.runs
         for target, name in ((limits.until, "--until"), (target_of(self._context.config), "target_value")):
-            if target is not None and (row := target.met_by(rows)) is not None:
-                return f"{row.label} ({row.run_id}) reached {target} ({name})"
+            if target is not None and (run := target.met_by(index)) is not None:
+                return f"{run.label} ({run.run_id}) reached {target} ({name})"
         without_gain = self._context.memory.runs_without_gain(self._context.config.convergence_threshold)
-        return convergence_reason(len(rows) - self._rows_at_start, without_gain, self._context.config)
+        return convergence_reason(index.runs - self._runs_at_start, without_gain, self._context.config)
 
     # ------------------------------------------------------------ what people see
 
@@ -314,8 +325,12 @@ class Daemon:
         self.slowest_tick_s = max(self.slowest_tick_s, spent)
 
     def _beat(self, now_s: float) -> None:
-        with suppress(FileWriteError):  # the next one comes in two seconds
-            files.replace_json(self._paths.heartbeat, self._heartbeat(now_s), durable=False)
+        refused: FileWriteError | None = None
+        try:
+            files.replace_json_on_full_disk(self._paths.heartbeat, self._heartbeat(now_s))
+        except FileWriteError as error:  # the next one comes in two seconds
+            refused = error
+        self._machine.take_beat(refused)
 
     def _heartbeat(self, now_s: float) -> dict[str, Any]:
         context = self._context
@@ -328,16 +343,20 @@ class Daemon:
             "version": __version__,
             "started_utc": self._started_utc,
             "updated_utc": utc_text(self._clock.utc_now()),
+            "updated_awake_s": round(now_s, 3),
+            "identity": self._identity,
             "phase": self._cycle.phase(),
             "cycle": state.cycle,
             "cycles_closed": state.cycles_closed,
             "reason": None if self._farewell is None else self._farewell.reason,
             "holds": dict(context.holds),
-            "waiting_for": dict(context.devices.waiting_for),
+            **self._machine.to_json(),
+            "waiting_for": self._cycle.slots.waiting_for(),
             "devices": context.devices.to_json(),
             "runs": self._cycle.slots.progress(now_s),
             "slots": context.config.max_parallel_runs,
             "idle_fraction": state.slot_use.idle_fraction(),
+            "slot_use": [asdict(one) for one in state.slot_use.figures()],
             "best": context.memory.best(),
             "codex_login": is_ready(self._paths.codex_home, self._environ),
             "worker": context.worker_name(),
@@ -361,15 +380,6 @@ _GESTURES = {
     "shutdown": (Ending.INTERRUPT, "log-off or shutdown"),
     "closed": (Ending.LEAVE, "its window was closed"),
 }
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Return what tells a file from another one of its name; None when there is none."""
-    try:
-        entry = path.stat()
-    except OSError:
-        return None
-    return entry.st_dev, entry.st_ino
 
 
 def missing_missions(config: Config) -> list[str]:

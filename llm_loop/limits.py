@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from llm_loop.config import Config
 from llm_loop.contract.result import Direction
 from llm_loop.errors import ConfigError
-from llm_loop.memory.history import HistoryRow
+from llm_loop.memory.history_index import BestValue, HistoryIndex
 
 _COMPARISONS = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt}
 _UNTIL = re.compile(r"^\s*([A-Za-z_][\w.]*)\s*(<=|>=|<|>)\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*$")
@@ -27,14 +26,13 @@ class Target:
     def __str__(self) -> str:
         return f"{self.metric}{self.comparison}{self.value:g}"
 
-    def met_by(self, rows: Iterable[HistoryRow]) -> HistoryRow | None:
-        """Return the first ranking run that meets the condition, or None."""
-        compare = _COMPARISONS[self.comparison]
-        for row in rows:
-            value = row.value_of(self.metric) if row.ranks else None
-            if value is not None and compare(value, self.value):
-                return row
-        return None
+    def met_by(self, index: HistoryIndex) -> BestValue | None:
+        """Return the run that meets the condition by most, or None."""
+        found = index.extremes.get(self.metric)
+        if found is None:
+            return None
+        end = found.low if self.comparison in ("<", "<=") else found.high
+        return end if _COMPARISONS[self.comparison](end.value, self.value) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

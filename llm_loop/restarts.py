@@ -18,15 +18,17 @@ from pathlib import Path
 
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.errors import LoopError
+from llm_loop.memory.interventions import NEEDED, START, id_of
 from llm_loop.memory.journal import Event, Journal
 from llm_loop.memory.journal_parts import events_backwards
 from llm_loop.system.clock import Clock, parse_utc
 from llm_loop.system.instance_lock import InstanceLock, is_held
 
+CRASH_LOOP, NOT_STARTED = "crash_loop", "not_started"
 MOST_DEATHS = 3
 WITHIN_S = 600.0
 _LOOK_S = 2.0
-_WORDS = frozenset({"daemon_started", "daemon_ended", "needs_human"})
+_WORDS = frozenset({"daemon_started", "daemon_ended", NEEDED})
 _JOURNAL_TAIL_BYTES = 8_000_000
 _NOT_ON_PURPOSE = frozenset({"its window was closed"})
 _MENDED = "`llm-loop status` and .llm_loop/logs say more; `llm-loop start` starts it when that is mended"
@@ -70,7 +72,7 @@ def _last_words(paths: WorkspacePaths) -> list[Event]:
     """Return the last starts, ends and calls for a person, oldest first, back to the last end or one start too many."""
     words: list[Event] = []
     for _, event in events_backwards(paths.events, most_bytes=_JOURNAL_TAIL_BYTES):
-        if event["event"] in _WORDS:
+        if event["event"] in _WORDS and (event["event"] != NEEDED or event.get("phase") == START):
             words.append(event)
         starts = sum(word["event"] == "daemon_started" for word in words)
         if event["event"] == "daemon_ended" or starts > MOST_DEATHS:
@@ -90,8 +92,8 @@ def judge(words: list[Event], now: datetime) -> Judgement:
             if deaths == 0 and _on_purpose(word):
                 return Judgement(verdict=Verdict.LEFT, reason=str(word.get("reason")))
             break
-        if word["event"] == "needs_human":
-            if word.get("phase") == "start" and word.get("deaths"):
+        if word["event"] == NEEDED:
+            if word.get("deaths"):
                 if deaths == 0:
                     return Judgement(verdict=Verdict.CRASH_LOOP, deaths=int(word["deaths"]))
                 break  # a person has started it since: the count begins anew
@@ -124,13 +126,24 @@ def call_for_a_person(paths: WorkspacePaths, clock: Clock, why: str, what_to_do:
     Raises WorkspaceBusyError when a daemon lives, FileWriteError or CorruptFileError when the journal cannot be used.
     """
     last = _last_words(paths)[-1:]
-    if last and last[0]["event"] == "needs_human" and last[0].get("why") == why:
+    if last and last[0]["event"] == NEEDED and last[0].get("why") == why:
         return
     with InstanceLock(paths.instance_lock):
         journal = Journal(paths.events, clock)
         if journal.repaired is not None:
             journal.append("repaired", what="the journal's last line was torn", set_aside=str(journal.repaired))
-        journal.append("needs_human", phase="start", why=why, what_to_do=what_to_do, deaths=deaths)
+        journal.append(
+            NEEDED,
+            id=id_of(journal.seq + 1),
+            phase=START,
+            cause=CRASH_LOOP if deaths else NOT_STARTED,
+            why=why,
+            attempted="the machine started the loop again" if deaths else "the machine started the loop",
+            failure=f"it died {deaths} times" if deaths else why,
+            what_to_do=what_to_do,
+            is_global=True,
+            deaths=deaths,
+        )
 
 
 def _on_purpose(end: Event) -> bool:

@@ -43,6 +43,7 @@ class TestClock:
     def __init__(self) -> None:
         self._utc = datetime(2026, 3, 1, 22, 0, 0, tzinfo=UTC)
         self._monotonic = 1000.0
+        self._slept = 0.0
 
     def utc_now(self) -> datetime:
         return self._utc
@@ -50,8 +51,16 @@ class TestClock:
     def monotonic(self) -> float:
         return self._monotonic
 
+    def slept(self) -> float:
+        return self._slept
+
     def sleep(self, seconds: float) -> None:
         self.advance(seconds)
+
+    def let_the_machine_sleep(self, seconds: float) -> None:
+        """Let the machine sleep: the wall clock goes on, the seconds awake stand still."""
+        self._utc += timedelta(seconds=seconds)
+        self._slept += seconds
 
     def advance(self, seconds: float) -> None:
         self._utc += timedelta(seconds=seconds)

@@ -112,7 +112,11 @@ def test_two_slots_train_at_once(workspace: Make, clean_environ: Environ) -> Non
         assert len(state["active_runs"]) == 2
         assert state["active_run"]["pid"] == state["active_runs"][0]["pid"]
         loop.interrupt()
-        assert loop.finish()[0] == 0
+        code, out, _ = loop.finish()
+        assert code == 0 and "Run slots: idle 0.0% (slot 1 0.0%, slot 2 0.0%), from" in out
+    assert [event["attempt"]["slot"] for event in loop.events("attempt_intended")] == [1, 2]
+    beat = json.loads(loop.paths.heartbeat.read_text(encoding="utf-8"))
+    assert [one["slot"] for one in beat["slot_use"]] == [1, 2] and beat["idle_fraction"] == 0.0
     assert [row["result"]["stopped_early"] for row in loop.history()[:2]] == [True, True]
 
 
@@ -433,6 +437,8 @@ def test_pause_holds_launches_and_resume_lets_them_go(workspace: Make, clean_env
         loop.paths.pause.unlink()
         assert loop.finish()[0] == 0
     assert loop.history()[0]["state"] == "completed"
+    (began,), (over,) = loop.events("paused"), loop.events("resumed")
+    assert 0 <= over["monotonic_s"] - began["monotonic_s"] < 60
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +18,7 @@ from llm_loop.contract.mcp_server import codex_arguments
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.errors import CommandError, FileWriteError
 from llm_loop.system import files
+from llm_loop.system.clock import SystemClock
 from llm_loop.system.held_child import ChildLimits, hold
 
 EVENTS, LOG, STOP_FILE = "events.jsonl", "codex_stderr.txt", "STOP"
@@ -78,7 +78,7 @@ class CodexCaller:
         question, events, log = (self.folder / name for name in (prompt_name, EVENTS, LOG))
         files.replace_text(question, prompt, durable=False)
         before = [path.stat().st_size if path.exists() else 0 for path in (events, log)]
-        limit_s = self.until_s - time.monotonic()
+        limit_s = self.until_s - SystemClock().monotonic()
         try:
             ending = hold(
                 self._arguments(),

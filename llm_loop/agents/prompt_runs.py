@@ -13,7 +13,7 @@ from llm_loop.contract.observation import KnownRun, Observation
 ENDED_RUNS = 10
 OPEN_RUNS = 4
 MOST_CHANGES = 5
-_LABEL, _CAUSE, _VALUE = 60, 120, 40
+_LABEL, _CAUSE, _VALUE = 60, 300, 40  # a cause may be a person's note
 _ABSENT: Any = object()
 
 

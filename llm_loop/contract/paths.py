@@ -26,6 +26,11 @@ class WorkspacePaths:
         return self.loop / "history.jsonl"
 
     @property
+    def history_index(self) -> Path:
+        """What the history adds up to; made anew from it where it is missing."""
+        return self.loop / "history_index.json"
+
+    @property
     def logs(self) -> Path:
         return self.loop / "logs"
 

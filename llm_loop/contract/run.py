@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import Any, Self
 
 SCHEMA_VERSION = 1
+PERSON = "person"
+"""Who proposed a run that a person has put into the queue."""
 CHECKPOINT = "last.pt"
 """The file in an attempt's folder from which a later attempt may go on: LLM_LOOP_RESUME_DIR names that folder to it."""
 
@@ -43,13 +45,21 @@ MOVES: dict[RunState, frozenset[RunState]] = {
 """Allowed moves; a final state has none."""
 
 
+class Approval(StrEnum):
+    """What a person has to say, or has said, of a run that needs a person's word."""
+
+    WAITING = "waiting"
+    APPROVED = "approved"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """Hold one attempt. ``tag`` marks its processes, ``log_tag`` names its log files.
 
     ``pid`` is for people; identity is the engine's business. ``cause`` is how it ended, or None. ``device`` is its
     device as CUDA_VISIBLE_DEVICES names it, None where the loop named none; ``device_peak_bytes`` the most memory that
-    it was seen to use there, None where it was never seen alone.
+    it was seen to use there, None where it was never seen alone. ``slot`` is the run slot it has, from 1; None in a
+    journal of before slots had numbers.
     """
 
     number: int
@@ -66,6 +76,7 @@ class Attempt:
     peak_memory_bytes: int | None = None
     device: str | None = None
     device_peak_bytes: int | None = None
+    slot: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +102,8 @@ class Run:
     ``decision`` is the JSON form as made; ``label`` is unique, ``label_decided`` what the decision
     said; ``monitor_seconds`` is the effective value. ``cycle_record`` is what the closing cycle event
     says of proposals, gate and mentor. ``wakes`` are the
-    reasons for which the worker was asked amid the run. ``experiment`` is a hash of what is run.
+    reasons for which the worker was asked amid the run. ``experiment`` is a hash of what is run. ``approval`` is None
+    for a run that needs nobody's word.
     """
 
     run_id: str
@@ -114,6 +126,7 @@ class Run:
     metrics: dict[str, float] | None = None
     code: RunCode = RunCode()
     wakes: tuple[str, ...] = ()
+    approval: Approval | None = None
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -138,6 +151,8 @@ class Run:
         fields["state"] = RunState(fields["state"])
         fields["attempts"] = tuple(Attempt(**entry) for entry in fields["attempts"])
         fields["wakes"] = tuple(fields.get("wakes", ()))
+        if fields.get("approval") is not None:
+            fields["approval"] = Approval(fields["approval"])
         if "code" in fields:  # a journal of before code versions has none
             fields["code"] = RunCode(**fields["code"])
         return cls(**fields)

@@ -16,6 +16,9 @@ from llm_loop.contract.run import RunState
 from llm_loop.cycle.closing import close
 from llm_loop.cycle.code_jobs import CodeJobs
 from llm_loop.cycle.context import Context
+from llm_loop.cycle.inbox import Inbox
+from llm_loop.cycle.judging import Judge
+from llm_loop.cycle.opening import tell_damage
 from llm_loop.cycle.plan_lane import PlanLane
 from llm_loop.cycle.run_slots import RunSlots
 from llm_loop.cycle.waking import TODO_EDITED, Wake
@@ -40,9 +43,10 @@ class Cycle:
     def __init__(self, context: Context, after_an_ending: Callable[[float], None] = lambda now_s: None) -> None:
         self.context = context
         self.after_an_ending = after_an_ending
-        self._code_jobs = CodeJobs(context)
+        self._code_jobs, judge = CodeJobs(context), Judge(context)
         self.slots = RunSlots(context, self._code_jobs)
-        self.plan_lane = PlanLane(context, self._code_jobs, self.slots.drop_staged_run)
+        self.plan_lane = PlanLane(context, self._code_jobs, judge, self.slots.drop_staged_run)
+        self._inbox = Inbox(context, self._code_jobs, judge)
         self._prune_due = Every(_PRUNE_EVERY_S)
         self._next_edits_s = 0.0
         self._edit_troubles: set[str] = set()
@@ -52,10 +56,7 @@ class Cycle:
     def recover(self) -> None:
         """Take up what an earlier daemon left behind."""
         self.context.memory.ensure_files()
-        for damage in self.context.memory.damaged:
-            self.context.ledger.record("history_damaged", why=str(damage))
-        for name in self.context.memory.torn:
-            self.context.ledger.record("repaired", what=f"the last line of {name} was torn", set_aside=f"{name}.torn-*")
+        tell_damage(self.context)
         self.slots.recover()
         with suppress(FileWriteError):  # somebody holds state.json: the first tick tries again, and says so
             self.context.ledger.save()
@@ -82,6 +83,11 @@ class Cycle:
         self._prune_checkouts(now_s)
         self._code_jobs.forget_unasked(now_s)
         self.context.ledger.save()
+
+    def take_requests(self, now_s: float) -> None:
+        """Take the next step of the oldest request in the inbox. Raises FileWriteError."""
+        if self._inbox.tick(now_s):
+            self.plan_lane.wake()
 
     def _prune_checkouts(self, now_s: float) -> None:
         if self._pruning or (self._prune_due.due(now_s) and self.context.paths.checkouts.is_dir()):

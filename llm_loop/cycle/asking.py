@@ -35,10 +35,10 @@ _FORGET_EVERY_CALLS = 20
 class Asking:
     """Make one call at a time for the open cycle."""
 
-    def __init__(self, context: Context, code_jobs: CodeJobs) -> None:
+    def __init__(self, context: Context, code_jobs: CodeJobs, judge: Judge) -> None:
         self._context = context
         self._code_jobs = code_jobs
-        self._judge = Judge(context)
+        self._judge = judge
         self._read: tuple[str, Ending, CallOutcome] | None = None
 
     def ask(self, plan: Plan, role: Role, agent_name: str, now_s: float) -> None:
@@ -121,7 +121,7 @@ class Asking:
         if outcome.report is not None and outcome.report.code is not None:
             code = outcome.report.code
         elif self._code_jobs.wanted(decision, None):
-            answer = self._code_jobs.change(decision, None, plan, now_s)
+            answer = self._code_jobs.change(decision, None, str(plan.call_id), now_s)
             if answer is None:
                 return
             if answer.why is not None:
@@ -165,7 +165,7 @@ class Asking:
         proposer = f"{plan.agent} mentor"
         base = _base_of(plan)
         if self._code_jobs.wanted(suggested, base):
-            answer = self._code_jobs.change(suggested, base, plan, now_s)
+            answer = self._code_jobs.change(suggested, base, str(plan.call_id), now_s)
             if answer is None:
                 return None
             if answer.why is not None:

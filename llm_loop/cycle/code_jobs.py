@@ -20,7 +20,6 @@ from llm_loop.cycle.asked_jobs import AskedJobs
 from llm_loop.cycle.checkouts import checkout_question, code_rules
 from llm_loop.cycle.context import Context
 from llm_loop.cycle.run_code import runs_in_checkout
-from llm_loop.memory.state import Plan
 from llm_loop.runs.command import choose_shell
 from llm_loop.stages.launch import training_python
 from llm_loop.system.jobs import JobOutcome
@@ -64,19 +63,22 @@ class CodeJobs:
         return bool(decision.edits) or isolation is CodeIsolation.CHECKOUT or elsewhere
 
     def change(
-        self, decision: Decision, base: Mapping[str, Any] | None, plan: Plan, now_s: float
+        self, decision: Decision, base: Mapping[str, Any] | None, asked_by: str, now_s: float
     ) -> ChangeAnswer | None:
-        """Return the decision's change, made in a fresh checkout of ``base`` (None: the loop's own choice)."""
+        """Return the decision's change, made in a fresh checkout of ``base`` (None: the loop's own choice).
+
+        ``asked_by`` is the call, or the request, that the decision comes from.
+        """
 
         def question() -> dict[str, Any]:
             return {
                 "job": "edit",
-                "checkout": self._new_checkout(str(plan.call_id)),
+                "checkout": self._new_checkout(asked_by),
                 "base": base,
                 "edits": decision.to_json()["edits"] or [],
             }
 
-        outcome = self._jobs.ask(f"edit-{plan.call_id}", question, now_s)
+        outcome = self._jobs.ask(f"edit-{asked_by}", question, now_s)
         if outcome is None:
             return None
         if (why := _why(outcome)) is None:

@@ -30,7 +30,7 @@ _MODULE = "llm_loop.versions"
 class _Look:
     """Hold one look at a run's code: ``began`` is the version it was launched with, where that is known.
 
-    ``outcome`` is what the child came to, for as long as that is not journaled.
+    ``outcome`` is what the child came to, for as long as that is not journaled. ``is_late``: a daemon died in between.
     """
 
     run_id: str
@@ -38,6 +38,7 @@ class _Look:
     moment: str
     tree: Path
     began: str | None
+    is_late: bool = False
     asked_s: float | None = None
     outcome: JobOutcome | None = None
 
@@ -58,12 +59,23 @@ class CodeWatch:
         tree = self.folder_of(run)
         if run.code.place is not None if moment == LAUNCH else run.code.version_at_end is not None:
             return
-        look = _Look(run_id=run.run_id, attempt=len(run.attempts), moment=moment, tree=tree, began=run.code.version)
-        question = self._question(tree, run.code.version if moment == END else None)
-        if (answer := self._at_once(tree, question)) is not None:
+        began = run.code.version
+        self._begin(_Look(run_id=run.run_id, attempt=len(run.attempts), moment=moment, tree=tree, began=began))
+
+    def recover(self) -> None:
+        """Look, later than it should be, at the code of ended runs whose look an earlier daemon did not finish."""
+        for run_id, due in self._context.ledger.state.code_looks.items():
+            place = due["checkout"]
+            tree = self._context.config.training_repo_root if place is None else Path(place)
+            look = _Look(run_id=run_id, attempt=due["attempt"], moment=END, tree=tree, began=due["began"], is_late=True)
+            self._begin(look)
+
+    def _begin(self, look: _Look) -> None:
+        question = self._question(look.tree, look.began if look.moment == END else None)
+        if (answer := self._at_once(look.tree, question)) is not None:
             self._journal(look, answer["version"], None)
             return
-        name = f"code-{run.run_id}-{moment}"
+        name = f"code-{look.run_id}-{look.moment}"
         if name not in self._open:
             self._context.jobs.open(name, _MODULE, question, _DEADLINE_S)
             self._open[name] = look
@@ -129,4 +141,6 @@ class CodeWatch:
         fields: dict[str, Any] = {"run_id": look.run_id, "attempt": look.attempt, "moment": look.moment}
         if look.moment == END and look.began is not None and version is not None:
             fields |= {"changed": version != look.began, "began": look.began}
+        if look.is_late:
+            fields["late"] = True
         self._context.ledger.record("code_version", **fields, version=version, why=why)

@@ -164,9 +164,10 @@ class DeviceDesk:
         return Need(host_bytes=peak.host_bytes, device_bytes=peak.device_bytes)
 
     def _known_peaks(self) -> list[Peak]:
-        rows = self._context.memory.rows()
-        if len(rows) != self._rows_seen:
-            self._rows_seen, self._known = len(rows), [peak_of(row) for row in rows[-_LAST_ROWS:]]
+        memory = self._context.memory
+        if memory.index.runs != self._rows_seen:
+            self._known = [peak_of(row) for row in memory.latest_rows(_LAST_ROWS)]
+            self._rows_seen = memory.index.runs
         return self._known
 
     def _host(self, now_s: float) -> HostMemory | None:

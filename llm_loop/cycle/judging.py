@@ -31,6 +31,7 @@ class Judge:
         config = context.config
         active = state.in_state(RunState.RUNNING, RunState.QUEUED)
         in_checkout = code is not None and runs_in_checkout(code, config.code_isolation)
+        usable = {run_id for run_id in decision.builds_on if context.memory.has_result(run_id)}
         return gate.judge(
             decision,
             gate.GateContext(
@@ -40,7 +41,7 @@ class Judge:
                 forbidden_approaches=config.forbidden_approaches,
                 policy=self._policy(),
                 shell=choose_shell(config.run_shell),
-                known_run_ids=frozenset(state.runs) | context.memory.run_ids(),
+                known_run_ids=frozenset(state.runs) | usable,
                 active_run_ids=tuple(run.run_id for run in active),
                 code=code,
                 checkout=context.paths.checkout(code.checkout) if code is not None and in_checkout else None,

@@ -71,7 +71,8 @@ class Launching:
     def _launch(self, run: Run, device: str | None) -> Ending | None:
         """Prepare an attempt, journal that it is meant, start it: a disk that refuses costs no attempt."""
         context = self._context
-        attempt = replace(next_attempt(run, context.clock.utc_now()), device=device)
+        slot = context.ledger.state.slot_use.lowest_free()
+        attempt = replace(next_attempt(run, context.clock.utc_now()), device=device, slot=slot)
         if stdout_log(context.paths, attempt).exists():  # another label's, alike but for its case or signs
             attempt = replace(attempt, log_tag=f"{attempt.log_tag}_{run.run_id.lower()}")
         launch = launch_of(run, attempt, context.config, context.paths, context.environment)
@@ -108,4 +109,4 @@ class Launching:
 
 
 def _attempt_json(attempt: Attempt) -> dict[str, object]:
-    return {name: getattr(attempt, name) for name in ("number", "tag", "log_tag", "engine", "device")}
+    return {name: getattr(attempt, name) for name in ("number", "tag", "log_tag", "engine", "device", "slot")}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from llm_loop.config import Config
@@ -13,15 +13,18 @@ from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.contract.run import RunState
 from llm_loop.errors import CorruptFileError, FileWriteError
 from llm_loop.memory import state as states
-from llm_loop.memory.journal import Event, Journal
+from llm_loop.memory.history import last_seq
+from llm_loop.memory.journal import Event, Journal, last_events
 from llm_loop.memory.state import LoopState
 from llm_loop.system import files
 from llm_loop.system.clock import Clock, utc_stamp
+from llm_loop.system.presence import is_of_the_drive
 
 Projector = Callable[[Event, LoopState], None]
 
 # A journaled state: what a start without state.json begins from, also where a person moved older parts away.
 SNAPSHOT = "snapshot"
+JOURNAL, STATE = "journal", "state"
 _SNAPSHOT_EVERY = 500
 _NO_FIT = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 _MB = 1_000_000
@@ -50,6 +53,7 @@ class Ledger:
         self._clock = clock
         self._queues = [_Queue(projector=projector) for projector in projectors]
         self._saved_seq = -1
+        self._refused: dict[str, FileWriteError] = {}
         self._snapshot_seq = 0
         self.journal = Journal(paths.events, clock)
         self.state = self._load()
@@ -57,6 +61,25 @@ class Ledger:
     def use(self, config: Config) -> None:
         """Follow the configuration: from the next event on, the journal goes on in a new file at its size."""
         self.journal.rotate_bytes = config.journal_rotate_mb * _MB
+
+    @property
+    def trouble(self) -> FileWriteError | None:
+        """What refused the last write of the journal, or the drive's refusal of the state; None for nothing.
+
+        A state that only a reader holds on to is written at a later save, and keeps nothing from going on.
+        """
+        state = self._refused.get(STATE)
+        return self._refused.get(JOURNAL) or (state if state is not None and is_of_the_drive(state.cause) else None)
+
+    @contextmanager
+    def _noting(self, what: str) -> Iterator[None]:
+        """Keep in mind whether a file of ours can be written."""
+        try:
+            yield
+        except FileWriteError as error:
+            self._refused[what] = error
+            raise
+        self._refused.pop(what, None)
 
     @property
     def is_behind(self) -> bool:
@@ -84,13 +107,20 @@ class Ledger:
             with suppress(FileWriteError):  # a later save tries again; a replay only takes longer meanwhile
                 self._snapshot_seq = self.record(SNAPSHOT, state=self.state.to_json())["seq"]
         if not self.is_behind and self._saved_seq != self.state.seq:
-            # not fsynced: a snapshot that a power cut spoils is rebuilt from the journal
-            files.replace_json(self._paths.state, snapshot(self.state, self._paths), durable=False)
-            self._saved_seq = self.state.seq
+            self.save_state()
+
+    def save_state(self) -> None:
+        """Write ``state.json``. Raises FileWriteError."""
+        seq = self.state.seq
+        # not fsynced: a snapshot that a power cut spoils is rebuilt from the journal
+        with self._noting(STATE):
+            files.replace_json(self._paths.state, snapshot(self.state, self._paths), durable=False, make_folder=False)
+        self._saved_seq = seq
 
     def note(self, kind: str, **fields: Any) -> Event:
         """Journal one event; the files follow with the next one, or at a save. Raises FileWriteError."""
-        event = self.journal.append(kind, **fields)
+        with self._noting(JOURNAL):
+            event = self.journal.append(kind, **fields)
         self.state = states.apply(self.state, event)
         self._await(event)
         return event
@@ -140,7 +170,7 @@ class Ledger:
             aside = files.set_aside(self._paths.state, utc_stamp(self._clock.utc_now()))
             notes.append({"what": str(error), "set_aside": str(aside)})
             state = None
-        if state is not None and state.seq > self.journal.seq:
+        if state is not None and state.seq > self.journal.seq and not self._live_file_is_gone():
             notes.append({"what": "state.json is ahead of the journal, which was cut or moved", "set_aside": ""})
             state = None
         if self.journal.repaired is not None:
@@ -156,9 +186,27 @@ class Ledger:
         for event in events:
             self.state = self._fold(event)
             self._await(event)
+        notes += self._go_on_behind_what_was_here()
         for note in notes:
             self.note("repaired", **note)
         return self.state
+
+    def _live_file_is_gone(self) -> bool:
+        """Tell whether there are older parts alone: then the last state is that of a file which was moved away."""
+        return self.journal.first_seq is None and self.journal.seq > 0
+
+    def _go_on_behind_what_was_here(self) -> list[dict[str, str]]:
+        """Use no number of an event twice that was moved away: files that follow the journal know how far it went.
+
+        The state is journaled at once, for nobody can fold what is not there any more.
+        """
+        known, last = max(self.state.seq, _last_followed(self._paths)), self.journal.seq
+        if known <= last:
+            return []
+        self.journal.go_on_behind(known)
+        self.state = replace(self.state, seq=known)
+        self._snapshot_seq = self.note(SNAPSHOT, state=self.state.to_json())["seq"]
+        return [{"what": f"events {last + 1} to {known} were moved out of the journal", "set_aside": ""}]
 
     def _from_journal(self) -> tuple[LoopState, list[Event]]:
         """Return a journaled state and the events behind it, or the very first state and all events.
@@ -195,6 +243,15 @@ def _journaled_state(event: Event) -> LoopState | None:
     return state if state.seq == event["seq"] - 1 else None
 
 
+def _last_followed(paths: WorkspacePaths) -> int:
+    """Return the number of the last event that the history or the summaries of the cycles hold; 0 for none."""
+    try:
+        summaries = last_events(paths.cycle_summaries, 1)
+        return max(0, last_seq(paths.history), *(int(line["seq"]) for line in summaries))
+    except (OSError, *_NO_FIT):  # somebody else's line
+        return 0
+
+
 def _has_gap(seq: int, events: list[Event]) -> bool:
     return any(event["seq"] != expected for expected, event in enumerate(events, seq + 1))
 
@@ -223,5 +280,7 @@ def snapshot(state: LoopState, paths: WorkspacePaths) -> dict[str, Any]:
         "last_completed_run": state.last_completed_run,
         "bootstrap_attempts": state.bootstrap_attempts,
         "bootstrap_successful": state.bootstrap_successful,
+        "needs_human": bool(state.interventions.reasons),
+        "human_intervention_reasons": state.interventions.to_json(),
         "loop": state.to_json(),
     }

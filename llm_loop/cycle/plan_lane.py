@@ -13,41 +13,52 @@ from dataclasses import asdict
 from llm_loop.agents.agent import BUILTIN, CODEX, COMMAND
 from llm_loop.contract.decision import Action, Decision
 from llm_loop.contract.observation import Role
-from llm_loop.contract.run import RunState
+from llm_loop.contract.run import PERSON, RunState
 from llm_loop.cycle.asking import Asking
-from llm_loop.cycle.call_records import lean, of_cycle
+from llm_loop.cycle.call_records import of_cycle
+from llm_loop.cycle.calls_for_people import call_a_person, call_no_longer
 from llm_loop.cycle.closing import close
 from llm_loop.cycle.code_jobs import CodeJobs
+from llm_loop.cycle.codex_desk import Rest
 from llm_loop.cycle.context import Context
+from llm_loop.cycle.judging import Judge
+from llm_loop.cycle.staging import run_of, stage
 from llm_loop.cycle.waking import Wake
+from llm_loop.memory.queue import held_runs
 from llm_loop.memory.state import Plan
-from llm_loop.stages.prepare import prepare
 from llm_loop.stages.review import Standing, review_due
 from llm_loop.system import files
 
 ASKS_EACH = 2
 LONGEST_WAIT_S = 900.0
+MOST_HELD = 4
+"""So many runs may wait for a person's word; then nothing more is planned."""
+APPROVAL, MANY_WAIT = "approval", "many_wait"
 
 
 class PlanLane:
     """Turn free slots into staged decisions."""
 
-    def __init__(self, context: Context, code_jobs: CodeJobs, drop_staged_run: Callable[[str], None]) -> None:
+    def __init__(
+        self, context: Context, code_jobs: CodeJobs, judge: Judge, drop_staged_run: Callable[[str], None]
+    ) -> None:
         self._context = context
         self._drop_staged_run = drop_staged_run
         self._code_jobs = code_jobs
-        self._asking = Asking(context, code_jobs)
+        self._asking = Asking(context, code_jobs, judge)
         self._wait_until_s = 0.0
+        self._rests_while_busy = False
 
     def wake(self) -> None:
         """End a wait: something happened that a decision may want to know."""
-        self._wait_until_s = 0.0
+        self._wait_until_s, self._rests_while_busy = 0.0, False
 
     def advance(self, now_s: float, wakes: Sequence[Wake] = ()) -> None:
         """Take the next step of the open cycle, or open one when a decision is wanted.
 
         ``wakes`` are reasons to ask the worker although each slot has its next decision.
         """
+        self._call_for_approval()
         plan = self._context.ledger.state.plan
         if plan is None:
             if self._wants_decision(now_s):
@@ -65,12 +76,31 @@ class PlanLane:
 
     def _wants_decision(self, now_s: float) -> bool:
         context, state = self._context, self._context.ledger.state
-        if now_s < self._wait_until_s or not self._may_open():
+        if now_s < self._wait_until_s or not self._may_open() or (self._rests_while_busy and self._slots_are_busy()):
             return False
         slots = context.config.max_parallel_runs
-        staged = len(state.in_state(RunState.STAGED))
+        held = held_runs(state.runs.values(), context.config.requires_approval)
+        staged = [run for run in state.in_state(RunState.STAGED) if run not in held]
         busy = len(state.in_state(RunState.RUNNING, RunState.QUEUED, RunState.INTERRUPTED))
-        return staged < slots if context.config.plan_ahead else staged + busy < slots
+        if len(held) >= MOST_HELD:
+            return False
+        if not context.config.plan_ahead:
+            return len(staged) + busy < slots
+        ready = sum(not any(base in state.runs for base in run.builds_on) for run in staged)
+        starves = busy + ready < slots and len(staged) < 2 * slots  # what is staged waits for runs that still train
+        return len(staged) < slots or starves
+
+    def _call_for_approval(self) -> None:
+        """Say once that nothing more is planned until somebody approves a run, and that it goes on again."""
+        context, ledger = self._context, self._context.ledger
+        held = held_runs(ledger.state.runs.values(), context.config.requires_approval)
+        if len(held) >= MOST_HELD:
+            names = ", ".join(run.run_id for run in held)
+            why = f"{len(held)} runs wait for a person's word ({names}): nothing more is planned until then"
+            to_do = "llm-loop approve RUN or llm-loop reject RUN; `llm-loop queue` lists them"
+            call_a_person(ledger, phase=APPROVAL, cause=MANY_WAIT, why=why, what_to_do=to_do)
+        else:
+            call_no_longer(ledger, APPROVAL, MANY_WAIT, "fewer runs wait for a person's word")
 
     def _may_open(self) -> bool:
         context = self._context
@@ -89,7 +119,8 @@ class PlanLane:
         number = self._context.ledger.state.cycle + 1
         trace_id = f"C{number:04d}-{secrets.token_hex(4)}"
         agent = self._context.first_agent(Role.WORKER)
-        if agent == CODEX and self._context.codex.resting(Role.WORKER) and self._context.config.fallback_planner:
+        rest = self._context.codex.resting(Role.WORKER) if agent == CODEX else None
+        if rest is not None and self._context.config.fallback_planner and not self._can_await(rest):
             agent = BUILTIN
         woken_by = [asdict(wake) for wake in wakes]
         self._context.ledger.record(
@@ -107,13 +138,16 @@ class PlanLane:
             self._asking.ask(plan, Role.WORKER, BUILTIN, now_s)
         elif plan.asks < ASKS_EACH and rest is None:
             self._asking.ask(plan, Role.WORKER, plan.agent, now_s)
-        elif plan.asks < ASKS_EACH and rest is not None and rest.is_short and self._slots_are_busy():
+        elif plan.asks < ASKS_EACH and rest is not None and self._can_await(rest):
             return
         elif plan.agent != BUILTIN and config.fallback_planner and not plan.woken_by:
             self._asking.ask(plan, Role.WORKER, BUILTIN, now_s)
         else:
             why = "every proposal was refused or unusable" if rest is None else f"Codex rests: {rest.sentence}"
             self._wait(plan, why, now_s)
+
+    def _can_await(self, rest: Rest) -> bool:
+        return rest.is_short and self._slots_are_busy()
 
     def _slots_are_busy(self) -> bool:
         running = len(self._context.ledger.state.in_state(RunState.RUNNING))
@@ -132,9 +166,10 @@ class PlanLane:
             case Action.RUN_COMMAND:
                 self._stage(plan, decision, now_s)
             case Action.WAIT:
+                self._rests_while_busy = not plan.woken_by  # it wants nothing before something happens
                 self._wait(plan, decision.rationale, now_s)
             case Action.STOP_CURRENT_RUN:
-                self._stop_run(plan, decision)
+                self._stop_run(plan, decision, now_s)
             case Action.SHUTDOWN_DAEMON:
                 files.replace_text(context.paths.stop_daemon, "")
                 close(context, plan=plan, result="daemon_stop_requested")
@@ -163,57 +198,40 @@ class PlanLane:
         if placed.refused is not None:
             context.ledger.record("place_refused", **of_cycle(plan), why=placed.refused)
             return
-        if plan.woken_by and (staged := state.in_state(RunState.STAGED)):
+        staged = [run for run in state.in_state(RunState.STAGED) if run.proposer != PERSON]
+        if plan.woken_by and staged and not plan.has_replaced:
             self._drop_staged_run(staged[-1].run_id)
             state = context.ledger.state
-        open_labels = {run.label for run in state.runs.values()}
-        run = prepare(
-            decision,
-            run_number=self._next_run_number(),
-            cycle=plan.cycle,
-            cycle_trace_id=plan.cycle_trace_id,
-            proposer=plan.accepted["proposer"],
-            label_is_taken=lambda label: label in open_labels or context.memory.label_is_taken(label),
-            config=context.config,
+        run = run_of(
+            context,
+            plan.accepted,
+            of_cycle=of_cycle(plan),
+            proposals=plan.proposals,
+            review=plan.review,
+            use=state.agent_use.cycle,
             code=placed.code,
-            cycle_record={
-                "proposals": [lean(record) for record in plan.proposals],
-                "review": plan.review,
-                "decision_source": plan.accepted["source"],
-                "quality_gate": plan.accepted["quality_gate"],
-                "use": state.agent_use.cycle.to_json(),
-            },
         )
-        is_bootstrap = decision.run_label == context.config.bootstrap_label
-        context.ledger.record("run_staged", **of_cycle(plan), run=run.to_json(), bootstrap=is_bootstrap)
-
-    def _next_run_number(self) -> int:
-        """Return the number behind the last run's; those whose folder or history is there are passed over.
-
-        They are when a person moved the journal away: a new run must not meet an old one's result.
-        """
-        paths, taken = self._context.paths, self._context.memory.run_ids()
-        number = self._context.ledger.state.runs_made + 1
-        while (run_id := f"R{number:04d}") in taken or paths.run(run_id).exists():
-            number += 1
-        return number
+        stage(context, run)
 
     def _wait(self, plan: Plan, reason: str, now_s: float) -> None:
-        context = self._context
-        if plan.woken_by:
-            close(context, plan=plan, result="wait", reason=reason)
-            return
-        doubled = context.config.daemon_poll_seconds * 2.0 ** min(context.ledger.state.waits_in_a_row, 10)
-        self._wait_until_s = now_s + min(doubled, LONGEST_WAIT_S)
-        close(context, plan=plan, result="wait", reason=reason)
+        self._pause(plan, now_s)
+        close(self._context, plan=plan, result="wait", reason=reason)
 
-    def _stop_run(self, plan: Plan, decision: Decision) -> None:
+    def _pause(self, plan: Plan, now_s: float) -> None:
+        """Ask nobody for a while after a cycle that came to nothing, longer each time."""
+        state, config = self._context.ledger.state, self._context.config
+        if not plan.woken_by:
+            doubled = config.daemon_poll_seconds * 2.0 ** min(state.waits_in_a_row, 10)
+            self._wait_until_s = now_s + min(doubled, LONGEST_WAIT_S)
+
+    def _stop_run(self, plan: Plan, decision: Decision, now_s: float) -> None:
         """Stop the run that is meant: where none is named, the only one that the worker was shown, and no later one."""
         context = self._context
         shown = plan.running if decision.target_run_id is None else (decision.target_run_id,)
         meant = [run for run in context.ledger.state.in_state(RunState.RUNNING) if shown is None or run.run_id in shown]
         target = meant[0] if meant and (shown is None or len(shown) == 1) else None
         if target is None:
+            self._pause(plan, now_s)
             close(context, plan=plan, result="no_active_run")
             return
         if target.stop_reason is None:

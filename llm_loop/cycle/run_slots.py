@@ -6,10 +6,11 @@ act, so that after a crash nothing starts twice and no ending is lost.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from llm_loop.contract.run import Attempt, Run, RunState
+from llm_loop.contract.run import PERSON, Approval, Attempt, Run, RunState
 from llm_loop.cycle.closing import close
 from llm_loop.cycle.code_jobs import CodeJobs
 from llm_loop.cycle.code_watch import END, LAUNCH, CodeWatch
@@ -19,6 +20,8 @@ from llm_loop.cycle.launching import Launching
 from llm_loop.cycle.run_records import evidence_of, history_row
 from llm_loop.cycle.waking import Wake, wakes_of
 from llm_loop.errors import FileWriteError
+from llm_loop.memory.queue import approval_words, held_runs, is_withdrawn
+from llm_loop.memory.state import REPLACED
 from llm_loop.runs.local import STOP_FILE
 from llm_loop.stages.hazards import hazard_of_run
 from llm_loop.stages.launch import stderr_log, stdout_log
@@ -52,6 +55,7 @@ class RunSlots:
         self._hazards = HazardDesk(context, self.request_stop)
         self._watches: dict[str, RunWatch] = {}
         self._troubles: dict[str, str] = {}
+        self._untold_stops: dict[str, str] = {}
         self._hold_until_s = 0.0
         self._failures_until_s = 0.0
 
@@ -65,8 +69,9 @@ class RunSlots:
             ending = context.engine.recover(context.paths.attempt(run.run_id, attempt.number), attempt.tag)
             if ending is None:
                 context.ledger.record("run_adopted", run_id=run.run_id, attempt=attempt.number)
-                if run.code.version is None:  # the daemon ended between the launch and its look at the code
-                    self._code.look(run, LAUNCH)
+            if run.code.version is None:  # the daemon ended between the launch and its look at the code
+                self._code.look(run, LAUNCH)
+        self._code.recover()
         for run in context.ledger.state.in_state(RunState.INTERRUPTED):
             context.ledger.record("run_moved", run_id=run.run_id, state=RunState.QUEUED.value, why="resumed at start")
 
@@ -77,24 +82,45 @@ class RunSlots:
         ended = False
         self._code.tick(now_s)
         self._hazards.tick(now_s)
+        self._tell_stops()
         for run in self._context.ledger.state.in_state(RunState.RUNNING):
             try:
                 ended |= self._watch(run, now_s)
             except (OSError, FileWriteError) as error:  # its folder is its own; the other runs go on
                 self._say_once(run, error)
-        for run in list(self._context.ledger.state.runs.values()):
-            if run.state.is_final:
-                close(
-                    self._context, run=run, result=_closing_result(run), reason=run.cause if not run.attempts else None
-                )
-            if run.state is RunState.FAILED and run.attempts:
-                self._hold_after_failures(now_s)
+        failed = [run for run in self._context.ledger.state.in_state(RunState.FAILED) if run.attempts]
+        self.end_withdrawn()
+        for _ in failed:
+            self._hold_after_failures(now_s)
         self._drop_stale()
         return ended
+
+    def end_withdrawn(self) -> None:
+        """End the waiting runs that a person has cancelled or rejected, and close the cycles of all that ended."""
+        for run in list(self._context.ledger.state.runs.values()):
+            if is_withdrawn(run) and run.state is not RunState.RUNNING and not run.state.is_final:
+                self._end(run, Outcome(state=RunState.CANCELLED, cause=run.stop_reason))
+        for run in list(self._context.ledger.state.runs.values()):
+            if run.state.is_final:
+                why = None if run.attempts else run.cause
+                close(self._context, run=run, result=_closing_result(run), reason=why)
+
+    def ask_withdrawn_to_end(self) -> None:
+        """Ask the running runs that a person has cancelled to end; ``watch`` does that too. Raises FileWriteError."""
+        for run in self._context.ledger.state.in_state(RunState.RUNNING):
+            if is_withdrawn(run):
+                self._context.engine.request_stop(self._context.paths.attempt(run.run_id, run.last_attempt.number))
 
     def progress(self, now_s: float) -> dict[str, dict[str, Any]]:
         """Return what is known of the running attempts, by run id."""
         return {run_id: watch.progress.to_json(now_s) for run_id, watch in self._watches.items()}
+
+    def waiting_for(self) -> dict[str, str]:
+        """Return what the runs that are not launched yet wait for, by run id, where something keeps them."""
+        context = self._context
+        held = held_runs(context.ledger.state.runs.values(), context.config.requires_approval)
+        word = {run.run_id: approval_words(run.run_id) for run in held if run.approval is Approval.WAITING}
+        return {**context.devices.waiting_for, **word}
 
     def wakes(self, now_s: float) -> list[Wake]:
         """Return what the running runs give reason to ask the worker for."""
@@ -106,28 +132,49 @@ class RunSlots:
     def drop_staged_run(self, run_id: str) -> None:
         """Close the cycle of one staged run as dropped: a woken worker has decided anew."""
         run = self._context.ledger.state.runs[run_id]
-        self._end(run, Outcome(state=RunState.CANCELLED, cause="dropped: replaced by a later decision"))
+        self._end(run, Outcome(state=RunState.CANCELLED, cause=REPLACED))
 
     def looks_at_code(self) -> bool:
         """Tell whether the code of a run is being looked at."""
         return self._code.is_busy
 
     def request_stop(self, run: Run, reason: str) -> None:
-        """Ask a run to end politely; the request is journaled first and repeated until it lies there."""
-        if run.stop_reason is None:
+        """Ask a run to end politely; the request is journaled first and repeated until it lies there.
+
+        Where the journal refuses, on a full disk, the run is asked all the same, and the reason journaled later. Not
+        so when the machine shuts down: such a run is resumed, and without its reason it would count as cancelled.
+        """
+        if run.stop_reason is not None or run.run_id in self._untold_stops:
+            return
+        try:
             self._context.ledger.record("stop_requested", run_id=run.run_id, reason=reason)
+        except FileWriteError:
+            if reason == SHUTDOWN:
+                raise
+            self._context.engine.request_stop(self._context.paths.attempt(run.run_id, run.last_attempt.number))
+            self._untold_stops[run.run_id] = reason
+
+    def _tell_stops(self) -> None:
+        """Journal why runs were asked to end while the journal could not be written. Raises FileWriteError."""
+        for run_id, reason in list(self._untold_stops.items()):
+            run = self._context.ledger.state.runs.get(run_id)
+            if run is not None and run.state is RunState.RUNNING and run.stop_reason is None:
+                self._context.ledger.record("stop_requested", run_id=run_id, reason=reason)
+            del self._untold_stops[run_id]
 
     def drop_staged(self, reason: str) -> None:
-        """Close the cycles of all runs that were not launched yet as dropped."""
+        """Close the cycles of all runs that wait for a slot as dropped, but those of a person: they wait on."""
         for run in self._context.ledger.state.in_state(RunState.STAGED, RunState.QUEUED):
-            self._end(run, Outcome(state=RunState.CANCELLED, cause=reason))
+            if run.proposer != PERSON:
+                self._end(run, Outcome(state=RunState.CANCELLED, cause=reason))
 
     # ------------------------------------------------------------ watching
 
     def _say_once(self, run: Run, error: Exception) -> None:
         if self._troubles.get(run.run_id) != str(error):
-            self._context.ledger.record("error", run_id=run.run_id, why=f"{run.run_id}: {error}", trace=None)
-            self._troubles[run.run_id] = str(error)
+            with suppress(FileWriteError):
+                self._context.ledger.record("error", run_id=run.run_id, why=f"{run.run_id}: {error}", trace=None)
+                self._troubles[run.run_id] = str(error)
 
     def _watch(self, run: Run, now_s: float) -> bool:
         context = self._context
@@ -153,7 +200,7 @@ class RunSlots:
         stall = context.config.stall_seconds
         if stall is not None and now_s - watch.progress.last_output_s > stall:
             self.request_stop(run, "stall")
-        if (cause := hazard_of_run(watch.progress.not_finite_rows)) is not None:
+        if (cause := hazard_of_run(watch.progress.not_finite_rows, watch.progress.exploded_rows)) is not None:
             self.request_stop(run, cause)
         return False
 
@@ -185,7 +232,7 @@ class RunSlots:
         context = self._context
         if run.last_attempt.cause is None:
             fields = {name: getattr(ending, name) for name in _ENDING_FIELDS}
-            fields["slots"] = context.config.max_parallel_runs
+            fields["slot"] = run.last_attempt.slot
             fields["device_peak_bytes"] = context.devices.device_peak_bytes(run.run_id)
             fields["ended_utc"] = ending.ended_utc or utc_text(context.clock.utc_now())
             fields |= {"attempt": run.last_attempt.number, "cause": ending.cause.value, "detail": ending.detail}
@@ -268,7 +315,8 @@ class RunSlots:
         state = context.ledger.state
         free = context.config.max_parallel_runs - len(state.in_state(RunState.RUNNING))
         waiting = state.in_state(RunState.QUEUED) + (state.in_state(RunState.STAGED) if context.accepts_cycles else [])
-        ready = [run for run in waiting if not any(base in state.runs for base in run.builds_on)]
+        held = {run.run_id for run in held_runs(state.runs.values(), context.config.requires_approval)}
+        ready = [run for run in waiting if run.run_id not in held and not set(run.builds_on) & state.runs.keys()]
         for run in ready[: max(0, free)]:
             place = context.devices.place(run, now_s)
             if place.waits_for is not None:

@@ -11,8 +11,8 @@ from llm_loop.mcp_tools.answer import data, fitting
 from llm_loop.mcp_tools.refusal import Refused
 from llm_loop.mcp_tools.sources import Sources
 from llm_loop.memory import history, leaderboard
-from llm_loop.memory.history import HistoryRow
-from llm_loop.memory.history_index import HistoryIndex, usual_direction
+from llm_loop.memory.history import HistoryRow, latest_of_each
+from llm_loop.memory.history_index import usual_direction
 from llm_loop.memory.leaderboard_text import header, text_rows
 from llm_loop.views.ranking import Ranking
 from llm_loop.views.untrusted import clean, plain
@@ -23,7 +23,7 @@ _SOURCE = "what runs and roles wrote"
 def query_history(sources: Sources, arguments: Mapping[str, Any]) -> str:
     """Return the runs that match, one JSON object a line. Raises OSError."""
     metric, direction = _selection(sources)
-    rows = HistoryIndex(metric or "", direction, history.load(sources.paths.history).rows).rows
+    rows = latest_of_each(history.load(sources.paths.history).rows)
     if "metric" in arguments and arguments["metric"] != metric:
         metric = arguments["metric"]
         direction = usual_direction(metric)
@@ -49,8 +49,7 @@ def show_leaderboard(sources: Sources, arguments: Mapping[str, Any]) -> str:
     rows = history.load(sources.paths.history).rows
     if metric is None or not rows:
         return "No run has ended yet."
-    index = HistoryIndex(metric, direction, rows)
-    board = leaderboard.build(index.rows, metric, direction, arguments.get("top", 10))
+    board = leaderboard.build(latest_of_each(rows), metric, direction, arguments.get("top", 10))
     better = "smaller" if direction is Direction.MIN else "larger"
     head = (
         f"{board.ranked_configs} configurations from {board.ranked_runs} ranked runs, by {clean(metric, 60)} "

@@ -16,6 +16,7 @@ from typing import Protocol
 from llm_loop.errors import FileWriteError
 from llm_loop.memory.markdown_file import HumanEdit, MarkdownFile, Seen, Signature, Written, encoded
 from llm_loop.memory.markdown_text import ended, newline_of
+from llm_loop.memory.text_set import TextSet
 from llm_loop.system import files
 from llm_loop.system.clock import Clock
 
@@ -37,7 +38,7 @@ class GrowingFile:
         self._file = MarkdownFile(path, kept_folder, start=start, clock=clock)
         self._start = start
         self._key = key
-        self._known: set[str] = set()
+        self._known = TextSet()
         self._hash: _Hash | None = None
         self._stat: Signature | None = None
         self._size = 0
@@ -84,7 +85,8 @@ class GrowingFile:
         self._stat = seen.signature
         self._newline = newline_of(seen.text)
         self._last_line_ended = data.endswith(b"\n")
-        self._known.update(self._key.findall(seen.text))
+        for key in self._key.findall(seen.text):
+            self._known.add(key)
 
     def _grow(self, before: _Hash, block: str) -> None:
         lead = self._newline if self._last_line_ended else self._newline * 2

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
@@ -12,6 +14,8 @@ from typing import Any, Self
 from llm_loop.contract.decision import IdeaCategory
 from llm_loop.contract.result import Direction, Result
 from llm_loop.errors import CorruptFileError, FileWriteError
+from llm_loop.memory.journal import set_torn_line_aside
+from llm_loop.memory.journal_parts import lines_backwards
 from llm_loop.system import files
 
 SCHEMA_VERSION = 1
@@ -70,8 +74,10 @@ class HistoryRow:
             raise ValueError(f"schema_version {value['schema_version']} is not known to this version of llm_loop")
         row = dict(value)
         row["idea_category"] = IdeaCategory(row["idea_category"])
+        row["params"] = _with_shared_names(row.get("params"))
         if row["result"] is not None:
             result = dict(row["result"])
+            result["params"] = _with_shared_names(result.get("params"))
             result["direction"] = Direction(result["direction"])
             result["interval"] = None if result["interval"] is None else tuple(result["interval"])
             row["result"] = Result(**result)
@@ -101,69 +107,114 @@ class HistoryRow:
         return (self.metrics or {}).get(metric)
 
 
+def _with_shared_names(params: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return parameters under names that all rows share in memory: they are the same in hundreds of rows."""
+    return None if params is None else {sys.intern(name): value for name, value in params.items()}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedHistory:
-    """Hold the rows of a history file and what could not be read of it.
-
-    ``torn`` is a last line that was cut short (its text, undecodable bytes replaced), ``damaged`` one
-    message for each other line that does not parse. ``sound_bytes`` is the size without the torn line.
-    """
+    """Hold the rows of a history file, and a message for each whole line that is none."""
 
     rows: tuple[HistoryRow, ...] = ()
-    torn: str | None = None
     damaged: tuple[CorruptFileError, ...] = ()
-    sound_bytes: int = 0
 
 
 def load(path: Path) -> LoadedHistory:
-    """Read a history file; a missing one has no rows. Changes nothing. Raises OSError."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return LoadedHistory()
-    sound, _, torn = data.rpartition(b"\n")
-    rows, damaged = [], []
-    for number, line in enumerate(sound.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            rows.append(HistoryRow.from_json(json.loads(line)))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            damaged.append(CorruptFileError(path, f"line {number} is not a history row ({error}); it is left out"))
+    """Read a whole history file; a missing one has no rows. Changes nothing. Raises OSError."""
+    found = [row for _, row in read_rows(path)]
     return LoadedHistory(
-        rows=tuple(rows),
-        torn=torn.decode("utf-8", "replace") if torn else None,
-        damaged=tuple(damaged),
-        sound_bytes=len(data) - len(torn),
+        rows=tuple(row for row in found if isinstance(row, HistoryRow)),
+        damaged=tuple(row for row in found if isinstance(row, CorruptFileError)),
     )
 
 
-class History:
-    """Hold the history file for its one writer.
+def read_rows(path: Path, offset: int = 0) -> Iterator[tuple[int, HistoryRow | CorruptFileError]]:
+    """Yield each whole line from byte ``offset`` on, with where it begins: its row, or why it is none.
 
-    ``loaded`` says what was found at the start; a torn last line is moved to ``<name>.torn-<stamp>``
-    before anything is appended. Raises FileWriteError when that cannot be done or the file not be read.
+    Raises OSError.
+    """
+    try:
+        stream = path.open("rb")
+    except FileNotFoundError:
+        return
+    with stream:
+        stream.seek(offset)
+        for line in stream:
+            if line.endswith(b"\n") and line.strip():
+                yield offset, _row_of(path, offset, line)
+            offset += len(line)
+
+
+def latest_of_each(rows: Iterable[HistoryRow]) -> tuple[HistoryRow, ...]:
+    """Return one row a run, oldest first: a later one (the run was resumed) stands in for the earlier."""
+    found: dict[str, HistoryRow] = {}
+    for row in rows:
+        found.pop(row.run_id, None)
+        found[row.run_id] = row
+    return tuple(found.values())
+
+
+class History:
+    """Hold the history file for its one writer, who knows a row by the byte at which it begins.
+
+    ``torn`` is the file beside it to which a torn last line was moved, or None. Raises FileWriteError when that cannot
+    be done or the file not be read.
     """
 
     def __init__(self, path: Path, stamp: str) -> None:
         self.path = path
+        self.torn = set_torn_line_aside(path, stamp)
         try:
-            self.loaded = load(path)
+            self.last_seq = last_seq(path)
         except OSError as error:
             raise FileWriteError(path, "read", error) from error
-        self._last_seq = max((row.seq for row in self.loaded.rows), default=-1)
-        if self.loaded.torn is not None:
-            sound = path.read_bytes()[: self.loaded.sound_bytes]
-            files.replace_text(path.with_name(f"{path.name}.torn-{stamp}"), self.loaded.torn)
-            files.replace_text(path, sound.decode("utf-8-sig", "replace"))
 
-    def append(self, row: HistoryRow) -> bool:
-        """Append a row; False when a row of its ``seq`` or a later one is there. Raises FileWriteError."""
-        if row.seq <= self._last_seq:
-            return False
+    def append(self, row: HistoryRow) -> int | None:
+        """Append a row and return where it begins; None when a row of its ``seq`` or a later one is there.
+
+        Raises FileWriteError.
+        """
+        if row.seq <= self.last_seq:
+            return None
+        begins = self.size()
         files.append_line(self.path, files.json_text(row.to_json()))
-        self._last_seq = row.seq
-        return True
+        self.last_seq = row.seq
+        return begins
+
+    def size(self) -> int:
+        """Return the file's size in bytes, 0 when there is none. Raises FileWriteError."""
+        try:
+            return self.path.stat().st_size
+        except FileNotFoundError:
+            return 0
+        except OSError as error:
+            raise FileWriteError(self.path, "look at", error) from error
+
+    def row_at(self, offset: int) -> HistoryRow:
+        """Return the row that begins at ``offset``. Raises CorruptFileError when there is none, FileWriteError."""
+        try:
+            _, row = next(read_rows(self.path, offset), (0, None))
+        except OSError as error:
+            raise FileWriteError(self.path, "read", error) from error
+        if isinstance(row, HistoryRow):
+            return row
+        raise row or CorruptFileError(self.path, f"no row begins at byte {offset}; the file was changed")
+
+
+def _row_of(path: Path, offset: int, line: bytes) -> HistoryRow | CorruptFileError:
+    try:
+        return HistoryRow.from_json(json.loads(line.removeprefix(b"\xef\xbb\xbf")))
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        return CorruptFileError(path, f"at byte {offset} is not a history row ({error}); it is left out")
+
+
+def last_seq(path: Path) -> int:
+    """Return the ``seq`` of a history file's last row, -1 for none; reads its end alone. Raises OSError."""
+    for line in lines_backwards(path):
+        if isinstance(row := _row_of(path, 0, line), HistoryRow):
+            return row.seq
+    return -1
 
 
 def config_hash(result: Result, code_version: str | None) -> str | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 from llm_loop.contract.decision import IdeaCategory
 from llm_loop.contract.result import Direction, higher_is_better
-from llm_loop.memory.history import COMPLETED, HistoryRow
+from llm_loop.memory.history import COMPLETED, HistoryRow, latest_of_each
 
 _SMALLER_IS_BETTER = ("loss", "error", "err", "brier", "ece", "nll", "mae", "mse", "rmse", "perplexity")
 
@@ -40,34 +41,35 @@ class CategoryRecord:
     best: float | None = None
 
 
-class HistoryIndex:
-    """Hold the ended runs in memory, judged by one selection metric.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extremes:
+    """Hold the lowest and the highest value that a run reached of one metric; the first run of equal ones."""
 
-    A later row of a run (it was resumed) stands in for the earlier one. Results on other data are no
-    measure: when a result names another ``data_hash`` than the one before, bests, trend and categories
-    begin anew.
+    low: BestValue
+    high: BestValue
+
+    def best(self, direction: Direction) -> BestValue:
+        """Return the better end."""
+        return self.low if direction is Direction.MIN else self.high
+
+
+class HistoryIndex:
+    """Hold what the ended runs add up to, judged by one selection metric; not the runs themselves.
+
+    Each run is added once. Results on other data are no measure: when a result names another ``data_hash`` than the
+    one before, bests, trend and categories begin anew.
     """
 
     def __init__(self, metric: str, direction: Direction, rows: Iterable[HistoryRow] = ()) -> None:
         self.metric = metric
         self.direction = direction
-        self._rows: dict[str, HistoryRow] = {}
+        self.runs = 0
         self._states: Counter[str] = Counter()
         self._failures = 0
         self._data: str | None = None
         self._begin_anew()
-        for row in rows:
+        for row in latest_of_each(rows):
             self.add(row)
-
-    @property
-    def rows(self) -> tuple[HistoryRow, ...]:
-        """The ended runs, oldest first, one row a run."""
-        return tuple(self._rows.values())
-
-    @property
-    def comparable_rows(self) -> tuple[HistoryRow, ...]:
-        """The ended runs on the data of the latest result, oldest first; runs without a result among them."""
-        return tuple(row for row in self._rows.values() if row.data_hash in (None, self._data))
 
     @property
     def states(self) -> dict[str, int]:
@@ -77,12 +79,18 @@ class HistoryIndex:
     @property
     def best(self) -> BestValue | None:
         """The best value of the selection metric, None before the first run that ranks."""
-        return self._bests.get(self.metric)
+        found = self._extremes.get(self.metric)
+        return None if found is None else found.best(self.direction)
 
     @property
     def bests(self) -> dict[str, BestValue]:
         """The best value of every metric seen at a best epoch."""
-        return dict(self._bests)
+        return {name: found.best(self._direction_of(name)) for name, found in self._extremes.items()}
+
+    @property
+    def extremes(self) -> dict[str, Extremes]:
+        """The lowest and the highest value of every metric seen at a best epoch."""
+        return dict(self._extremes)
 
     @property
     def categories(self) -> dict[IdeaCategory, CategoryRecord]:
@@ -101,13 +109,7 @@ class HistoryIndex:
 
     def add(self, row: HistoryRow) -> None:
         """Take in an ended run."""
-        if row.run_id in self._rows:
-            kept = [other for other in self._rows.values() if other.run_id != row.run_id]
-            self._rows, self._states, self._failures, self._data = {}, Counter(), 0, None
-            self._begin_anew()
-            for other in kept:
-                self.add(other)
-        self._rows[row.run_id] = row
+        self.runs += 1
         self._states[row.state] += 1
         self._failures = 0 if row.state == COMPLETED else self._failures + 1
         before = self.best
@@ -126,12 +128,10 @@ class HistoryIndex:
 
         ``threshold`` is in the metric's unit, 0 or more. The first run counts as a gain.
         """
-        mark, since = None, 0
-        for score in self._scores:
+        mark, since = None, self._ranked
+        for place, score in self._records:  # whatever beats a mark by some threshold is a record
             if mark is None or score > mark + threshold:
-                mark, since = score, 0
-            else:
-                since += 1
+                mark, since = score, self._ranked - place
         return since
 
     def delta_to_best(self, value: float, data_hash: str | None = None) -> float | None:
@@ -140,26 +140,64 @@ class HistoryIndex:
             return None
         return value - self.best.value
 
+    def to_json(self) -> dict[str, Any]:
+        """Return a form to go on from."""
+        return {
+            "runs": self.runs,
+            "states": dict(self._states),
+            "failures": self._failures,
+            "data": self._data,
+            "ranked": self._ranked,
+            "records": self._records,
+            "extremes": {name: asdict(found) for name, found in self._extremes.items()},
+            "categories": {name.value: asdict(record) for name, record in self._categories.items()},
+        }
+
+    @classmethod
+    def from_json(cls, metric: str, direction: Direction, value: dict[str, Any]) -> Self:
+        """Go on from a form of before. Raises KeyError, TypeError, ValueError."""
+        index = cls(metric, direction)
+        index.runs, index._failures, index._data = int(value["runs"]), int(value["failures"]), value["data"]
+        index._states = Counter(value["states"])
+        index._ranked = int(value["ranked"])
+        index._records = [(int(place), float(score)) for place, score in value["records"]]
+        index._extremes = {
+            name: Extremes(**{end: _best_value(found[end]) for end in ("low", "high")})
+            for name, found in value["extremes"].items()
+        }
+        categories = value["categories"].items()
+        index._categories = {IdeaCategory(name): CategoryRecord(**record) for name, record in categories}
+        return index
+
     def _begin_anew(self) -> None:
         """Forget what is only comparable on the same data."""
-        self._scores: list[float] = []
-        self._bests: dict[str, BestValue] = {}
+        self._ranked = 0
+        self._records: list[tuple[int, float]] = []  # how many ranked up to it, and a score better than all before
+        self._extremes: dict[str, Extremes] = {}
         self._categories: dict[IdeaCategory, CategoryRecord] = {}
+
+    def _direction_of(self, metric: str) -> Direction:
+        return self.direction if metric == self.metric else usual_direction(metric)
 
     def _count_bests(self, row: HistoryRow) -> None:
         value = row.value_of(self.metric)
         if value is not None:
-            self._scores.append(higher_is_better(value, self.direction))
+            self._ranked += 1
+            score = higher_is_better(value, self.direction)
+            if not self._records or score > self._records[-1][1]:
+                self._records.append((self._ranked, score))
         for name in dict.fromkeys([self.metric, *(row.metrics or {})]):
             value = row.value_of(name)
             if value is None:
                 continue
-            direction = self.direction if name == self.metric else usual_direction(name)
-            best = self._bests.get(name)
-            if best is None or higher_is_better(value, direction) > higher_is_better(best.value, direction):
-                self._bests[name] = BestValue(
-                    metric=name, direction=direction, value=value, run_id=row.run_id, label=row.label
+            known = self._extremes.get(name)
+            if known is None or value < known.low.value or value > known.high.value:
+                found = BestValue(
+                    metric=name, direction=self._direction_of(name), value=value, run_id=row.run_id, label=row.label
                 )
+                low = found if known is None or value < known.low.value else known.low
+                high = found if known is None or value > known.high.value else known.high
+                self._extremes[name] = Extremes(low=low, high=high)
 
     def _count_category(self, row: HistoryRow, before: BestValue | None) -> None:
         old = self._categories.get(row.idea_category, CategoryRecord())
@@ -178,6 +216,10 @@ class HistoryIndex:
             gain=old.gain + gain,
             best=best,
         )
+
+
+def _best_value(value: dict[str, Any]) -> BestValue:
+    return BestValue(**{**value, "direction": Direction(value["direction"])})
 
 
 def usual_direction(metric: str) -> Direction:

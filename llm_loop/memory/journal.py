@@ -42,6 +42,7 @@ class Journal:
     """
 
     def __init__(self, path: Path, clock: Clock, rotate_bytes: int | None = None) -> None:
+        _make_folder(path.parent)  # once: one that goes away later is on a drive that may come back with it
         self._path = path
         self._clock = clock
         self.rotate_bytes = rotate_bytes
@@ -56,10 +57,14 @@ class Journal:
         event = {"seq": self.seq + 1, "ts_utc": utc_text(self._clock.utc_now()), "event": kind, **fields}
         text = files.json_text(event)
         self._rotate_when_due()
-        files.append_line(self._path, text, durable=kind not in _FOLLOWED_AT_ONCE)
+        files.append_line(self._path, text, durable=kind not in _FOLLOWED_AT_ONCE, make_folder=False)
         self.seq += 1
         self.first_seq = self.seq if self.first_seq is None else self.first_seq
         return event
+
+    def go_on_behind(self, seq: int) -> None:
+        """Number the next event behind ``seq``, where events up to it are known to have been here."""
+        self.seq = max(self.seq, seq)
 
     def after(self, seq: int) -> list[Event]:
         """Return the events with a greater ``seq``, oldest first; reads only that end of the journal."""
@@ -153,6 +158,14 @@ def _make_a_part(live: Path, part: Path) -> None:
             raise OSError(errno.EILSEQ, "its last line is torn", str(live))
         os.fsync(stream.fileno())
     files.patiently(live, functools.partial(os.rename, live, part), _RENAME_PAUSES_S)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make the journal's folder. Raises FileWriteError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileWriteError(folder, "make", error) from error
 
 
 def _begin_live_file(live: Path) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Self
 
 from llm_loop.contract.result import Direction, higher_is_better
 from llm_loop.memory.history import HistoryRow
@@ -85,6 +85,25 @@ class Leaderboard:
         """Return the JSON form."""
         return {"schema_version": SCHEMA_VERSION, **asdict(self)}
 
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Build a leaderboard from its JSON form, other keys left out. Raises KeyError, TypeError, ValueError."""
+        known = {field.name: value[field.name] for field in fields(cls)}
+        known["direction"] = Direction(known["direction"])
+        known["entries"] = tuple(_entry_from_json(entry) for entry in known["entries"])
+        known["apart"] = tuple(ApartRun(**run) for run in known["apart"])
+        return cls(**known)
+
+
+def _entry_from_json(value: Mapping[str, Any]) -> Entry:
+    basis, interval = value["tie_basis"], value["interval"]
+    changed = {
+        "tie_basis": None if basis is None else TieBasis(basis),
+        "interval": None if interval is None else tuple(interval),
+        "run_ids": tuple(value["run_ids"]),
+    }
+    return Entry(**{**value, **changed})
+
 
 def build(rows: Iterable[HistoryRow], metric: str, direction: Direction, top_k: int) -> Leaderboard:
     """Rank ``rows`` (one a run) by ``metric``.
@@ -101,7 +120,7 @@ def build(rows: Iterable[HistoryRow], metric: str, direction: Direction, top_k: 
             apart.append(row)
             counts["on other data"] += 1
         elif row.ranks and row.value_of(metric) is not None:
-            groups.setdefault(_group(row), []).append(row)
+            groups.setdefault(group_of(row), []).append(row)
             ranked += 1
         else:
             apart.append(row)
@@ -113,22 +132,23 @@ def build(rows: Iterable[HistoryRow], metric: str, direction: Direction, top_k: 
         top_k=top_k,
         ranked_configs=len(places),
         ranked_runs=ranked,
-        entries=_ranked(
-            [_entry(group, metric) for group in places[:top_k]],
+        entries=in_order(
+            [entry_of(group, metric) for group in places[:top_k]],
             pooled_spread(_values_by_seed(group, metric) for group in places),
         ),
         apart_counts=dict(counts),
-        apart=tuple(_apart(row, metric) for row in apart[-APART_SHOWN:]),
+        apart=tuple(apart_run(row, metric) for row in apart[-APART_SHOWN:]),
     )
 
 
-def _group(row: HistoryRow) -> tuple[str, bool]:
+def group_of(row: HistoryRow) -> tuple[str, bool]:
     """Return what makes two runs one entry; a run whose parameters are not known stands alone."""
     early = row.result is not None and row.result.stopped_early
     return row.config_hash or f"run {row.run_id}", early
 
 
-def _entry(group: Sequence[HistoryRow], metric: str) -> Entry:
+def entry_of(group: Sequence[HistoryRow], metric: str) -> Entry:
+    """Return the entry of one configuration's runs, oldest first, without its place."""
     results = [row.result for row in group if row.result is not None]
     values = _values_by_seed(group, metric)
     seconds = [row.run_seconds for row in group if row.run_seconds is not None]
@@ -140,7 +160,7 @@ def _entry(group: Sequence[HistoryRow], metric: str) -> Entry:
         label=group[0].label,
         run_ids=tuple(row.run_id for row in group),
         metric=metric,
-        value=_mean(values),
+        value=mean_of(values),
         sd=statistics.stdev(values) if len(values) > 1 else None,
         seeds=len(values),
         interval=results[0].interval if own_interval else None,
@@ -154,26 +174,31 @@ def _entry(group: Sequence[HistoryRow], metric: str) -> Entry:
 
 
 def _values_by_seed(group: Sequence[HistoryRow], metric: str) -> list[float]:
-    """Return one value a seed: a run repeated with its seed is no second sample."""
+    seeds = [row.result.seed if row.result is not None else None for row in group]
+    return mean_by_seed(zip(seeds, [row.value_of(metric) for row in group], strict=True))
+
+
+def mean_by_seed(measured: Iterable[tuple[int | None, float | None]]) -> list[float]:
+    """Return one value a seed: a run repeated with its seed is no second sample. Without a seed each stands alone."""
     seeds: dict[object, list[float]] = {}
-    for row in group:
-        value = row.value_of(metric)
-        seed = row.result.seed if row.result is not None else None
+    for seed, value in measured:
         if value is not None:
-            seeds.setdefault(seed if seed is not None else row.run_id, []).append(value)
-    return [_mean(values) for values in seeds.values()]
+            seeds.setdefault(object() if seed is None else seed, []).append(value)
+    return [mean_of(values) for values in seeds.values()]
 
 
 def _order(group: Sequence[HistoryRow], metric: str, direction: Direction) -> tuple[float, int]:
     values = _values_by_seed(group, metric)
-    return -higher_is_better(_mean(values), direction), -len(values)
+    return -higher_is_better(mean_of(values), direction), -len(values)
 
 
-def _mean(values: Sequence[float]) -> float:
+def mean_of(values: Sequence[float]) -> float:
+    """Return the mean; a single value as it is."""
     return values[0] if len(values) == 1 else statistics.fmean(values)
 
 
-def _ranked(entries: Sequence[Entry], pooled: PooledSpread | None) -> tuple[Entry, ...]:
+def in_order(entries: Sequence[Entry], pooled: PooledSpread | None) -> tuple[Entry, ...]:
+    """Return the entries, best first, with their places and ties."""
     ranked: list[Entry] = []
     for rank, entry in enumerate(entries, 1):
         is_tied, basis = (None, None) if rank == 1 else tied(_measured(entries[0]), _measured(entry), pooled)
@@ -187,7 +212,8 @@ def _measured(entry: Entry) -> Measured:
     return Measured(mean=entry.value, n=entry.seeds, sd=entry.sd, interval=entry.interval)
 
 
-def _apart(row: HistoryRow, metric: str) -> ApartRun:
+def apart_run(row: HistoryRow, metric: str) -> ApartRun:
+    """Return a run as it is listed apart."""
     return ApartRun(
         run_id=row.run_id,
         label=row.label,

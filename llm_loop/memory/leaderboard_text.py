@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.memory.leaderboard import Entry, Leaderboard
 from llm_loop.memory.markdown_file import MarkdownFile, Written
@@ -12,6 +15,7 @@ from llm_loop.system.clock import Clock
 
 _LABEL_CHARACTERS = 60
 _START = "# Leaderboard\n"
+_NOTHING: Mapping[str, Any] = {}
 
 
 class LeaderboardFiles:
@@ -25,9 +29,9 @@ class LeaderboardFiles:
         self._json = paths.leaderboard_json
         self._page = MarkdownFile(paths.leaderboard_markdown, paths.kept_versions, start=_START, clock=clock)
 
-    def write(self, board: Leaderboard) -> Written:
-        """Write both files. Raises FileWriteError."""
-        files.replace_json(self._json, board.to_json(), durable=False)
+    def write(self, board: Leaderboard, known: Mapping[str, Any] = _NOTHING) -> Written:
+        """Write both files; the first also holds what else is ``known`` of all runs. Raises FileWriteError."""
+        files.replace_json(self._json, {**board.to_json(), **known}, durable=False)
         page = to_markdown(board)
         return self._page.rewrite(lambda _: page)
 

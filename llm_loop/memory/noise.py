@@ -49,10 +49,19 @@ def pooled_spread(groups: Iterable[Sequence[float]]) -> PooledSpread | None:
     """
     squares, freedom = 0.0, 0
     for values in groups:
-        if len(values) > 1:
-            squares += statistics.variance(values) * (len(values) - 1)
-            freedom += len(values) - 1
-    return PooledSpread(sd=math.sqrt(squares / freedom), freedom=freedom) if freedom else None
+        more, free = squares_of(values)
+        squares, freedom = squares + more, freedom + free
+    return spread_of(squares, freedom)
+
+
+def squares_of(values: Sequence[float]) -> tuple[float, int]:
+    """Return the sum of squares around the mean and the degrees of freedom; nothing for a single value."""
+    return (statistics.variance(values) * (len(values) - 1), len(values) - 1) if len(values) > 1 else (0.0, 0)
+
+
+def spread_of(squares: float, freedom: int) -> PooledSpread | None:
+    """Return the spread that sums of squares come to, None without a degree of freedom."""
+    return PooledSpread(sd=math.sqrt(max(0.0, squares) / freedom), freedom=freedom) if freedom else None
 
 
 def tied(better: Measured, other: Measured, pooled: PooledSpread | None = None) -> tuple[bool | None, TieBasis]:

@@ -19,8 +19,9 @@ from llm_loop.contract.observation import OpenTodo
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.memory.markdown_file import HumanEdit, MarkdownFile, Written
 from llm_loop.memory.markdown_text import one_line
+from llm_loop.memory.older_lines import move_older_lines
 from llm_loop.memory.todo_similarity import refusal
-from llm_loop.memory.todo_text import numbered, open_todos, tasks, ticked, with_lines
+from llm_loop.memory.todo_text import numbered, older_resolved, open_todos, tasks, ticked, with_lines
 from llm_loop.system.clock import Clock
 
 LINE_CHARACTERS = 220
@@ -28,6 +29,7 @@ WORKER_CAP = 2
 MENTOR_CAP = 1
 SOFT_LIMIT = 24
 HARD_LIMIT = 48
+LONGEST_BYTES = 20_000
 _FOCUS = 4
 _START = "# Shared TODO\n"
 
@@ -101,7 +103,10 @@ class SharedTodo(MarkdownFile):
         return self.rewrite(numbered)
 
     def add(self, addition: Addition) -> AddOutcome:
-        """Add an author's texts, each one line of at most 220 characters. Raises FileWriteError."""
+        """Add an author's texts, each one line of at most 220 characters. Raises FileWriteError.
+
+        From a page that is too long the agents' entries that were resolved long ago move to ``shared_todo.older.md``.
+        """
         outcome = AddOutcome()
 
         def change(text: str) -> str:
@@ -110,11 +115,12 @@ class SharedTodo(MarkdownFile):
             return text
 
         written = self.rewrite(change)
+        moved = move_older_lines(self, older_resolved, LONGEST_BYTES)
         return AddOutcome(
             added=outcome.added,
             refused=outcome.refused,
             repeated=outcome.repeated,
-            human_edit=written.human_edit,
+            human_edit=written.human_edit or moved.human_edit,
         )
 
     def resolve(self, ids: Sequence[str], *, by: str, cycle: int) -> ResolveOutcome:

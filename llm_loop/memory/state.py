@@ -16,16 +16,23 @@ from typing import Any, Self
 from llm_loop.contract.context import Streaks
 from llm_loop.contract.run import Attempt, Run, RunState
 from llm_loop.errors import CorruptFileError
-from llm_loop.memory import agent_use, mentor_worth, reviews
+from llm_loop.memory import agent_use, interventions, mentor_worth, queue, reviews, slot_use
 from llm_loop.memory.agent_use import AgentUse
+from llm_loop.memory.interventions import Interventions
 from llm_loop.memory.journal import Event
 from llm_loop.memory.mentor_worth import MentorWorth
+from llm_loop.memory.queue import QueueState
 from llm_loop.memory.reviews import ReviewHistory
+from llm_loop.memory.slot_use import SlotUse
 from llm_loop.memory.streaks import after_cycle
 from llm_loop.system import files
 
 SCHEMA_VERSION = 1
 RECENT_EXPERIMENTS = 64
+CODE_LOOKS = 16
+REPLACED = "dropped: replaced by a later decision"
+"""Why a staged run ends when a woken worker decides anew."""
+_IDLE_RESULTS = ("wait", "no_active_run")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +45,7 @@ class Plan:
     mentor's word. ``review`` is that word's record once it is there. ``woken_by`` are the reasons, run by run, for
     which the worker is asked although each slot has its next decision; () for a cycle that fills a slot. ``running``
     are the runs that the one asked last was shown as running; None in a journal of before that was kept.
+    ``has_replaced``: the staged run that a woken worker's decision stands in for was dropped already.
     """
 
     cycle: int
@@ -52,31 +60,16 @@ class Plan:
     review: dict[str, Any] | None = None
     woken_by: tuple[dict[str, Any], ...] = ()
     running: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlotUse:
-    """Hold how busy the slots were, in seconds, over all starts of the daemon.
-
-    ``busy_s`` sums the attempts, ``span_s`` the time from the first launch to the last end of each start
-    that is over; ``first_s`` and ``last_s`` are those instants (monotonic) of the present start.
-    """
-
-    slots: int = 1
-    busy_s: float = 0.0
-    span_s: float = 0.0
-    first_s: float | None = None
-    last_s: float | None = None
-
-    def idle_fraction(self) -> float | None:
-        """Return the share of slot time in which nothing ran, 0..1; None before the first ending."""
-        span = self.span_s + ((self.last_s or 0.0) - (self.first_s or 0.0))
-        return None if span <= 0 else max(0.0, 1.0 - self.busy_s / (self.slots * span))
+    has_replaced: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopState:
-    """Hold the state after event ``seq``. ``runs`` are those whose cycle is not closed, by id."""
+    """Hold the state after event ``seq``. ``runs`` are those whose cycle is not closed, by id.
+
+    ``code_looks`` are, by run id, the ended runs whose code was not looked at again yet: the attempt, the version that
+    it began with, and its checkout (None: the training repository).
+    """
 
     seq: int = 0
     cycle: int = 0
@@ -91,11 +84,14 @@ class LoopState:
     runs: dict[str, Run] = field(default_factory=dict)
     last_completed_run: dict[str, Any] | None = None
     recent_experiments: tuple[tuple[str, int], ...] = ()
-    slot_use: SlotUse = SlotUse()
+    code_looks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    slot_use: SlotUse = field(default_factory=SlotUse)
     agent_use: AgentUse = field(default_factory=AgentUse)
     reviews: ReviewHistory = field(default_factory=ReviewHistory)
     mentor_worth: MentorWorth = field(default_factory=MentorWorth)
     streaks: Streaks = field(default_factory=Streaks)
+    interventions: Interventions = field(default_factory=Interventions)
+    queue: QueueState = field(default_factory=QueueState)
     schema_version: int = SCHEMA_VERSION
 
     def in_state(self, *states: RunState) -> list[Run]:
@@ -106,7 +102,6 @@ class LoopState:
         """Return the snapshot's form."""
         value = {name: getattr(self, name) for name in self.__slots__}
         value["plan"] = None if self.plan is None else asdict(self.plan)
-        value["slot_use"] = asdict(self.slot_use)
         value["streaks"] = asdict(self.streaks)
         for name in _FOLDED:
             value[name] = getattr(self, name).to_json()
@@ -128,7 +123,6 @@ class LoopState:
                 plan["running"] = tuple(plan["running"])
             fields["plan"] = Plan(**plan)
         fields["runs"] = {run_id: Run.from_json(run) for run_id, run in fields["runs"].items()}
-        fields["slot_use"] = SlotUse(**fields["slot_use"])
         fields["streaks"] = Streaks(**fields["streaks"])
         for name, kind in _FOLDED.items():
             if name in fields:
@@ -143,16 +137,26 @@ def apply(state: LoopState, event: Event) -> LoopState:
     return replace(
         state if change is None else change(state, event),
         seq=event["seq"],
+        slot_use=slot_use.apply(state.slot_use, event),
         agent_use=agent_use.apply(state.agent_use, event),
         reviews=reviews.apply(state.reviews, event),
         mentor_worth=mentor_worth.apply(state.mentor_worth, event),
         streaks=after_cycle(state.streaks, event) if event["event"] == "cycle" else state.streaks,
+        interventions=interventions.apply(state.interventions, event),
+        queue=queue.apply(state.queue, event),
     )
 
 
-_LATER: frozenset[str] = frozenset()
+_LATER: frozenset[str] = frozenset({"interventions", "queue", "code_looks"})
 """Fields of the state that the first snapshots did not hold: missing there they have their default."""
-_FOLDED: dict[str, Any] = {"agent_use": AgentUse, "reviews": ReviewHistory, "mentor_worth": MentorWorth}
+_FOLDED: dict[str, Any] = {
+    "slot_use": SlotUse,
+    "agent_use": AgentUse,
+    "reviews": ReviewHistory,
+    "mentor_worth": MentorWorth,
+    "interventions": Interventions,
+    "queue": QueueState,
+}
 
 
 def apply_all(state: LoopState, events: Iterable[Event]) -> LoopState:
@@ -262,11 +266,13 @@ def _run_staged(state: LoopState, event: Event) -> LoopState:
     if run.code.change is not None:
         run = replace(run, code=replace(run.code, change=run.code.change | {"diff": "", "config_files": None}))
     is_bootstrap = event["bootstrap"]
+    planned = state.plan is not None and state.plan.cycle_trace_id == run.cycle_trace_id
+    has_number = any(one["run_id"] == run.run_id for one in state.queue.to_stage)
     return replace(
         state,
-        plan=None,
+        plan=None if planned else state.plan,  # a person's run is a cycle of its own, beside the open one
         runs={**state.runs, run.run_id: run},
-        runs_made=run_number(run.run_id, state.runs_made + 1),
+        runs_made=run_number(run.run_id, state.runs_made + (0 if has_number else 1)),
         waits_in_a_row=0,
         bootstrap_attempts=state.bootstrap_attempts + (1 if is_bootstrap else 0),
     )
@@ -276,6 +282,17 @@ def run_number(run_id: str, default: int) -> int:
     """Return the number in a run's id: it may skip some, never fall back."""
     digits = run_id.removeprefix("R")
     return max(default, int(digits)) if digits.isdecimal() else default
+
+
+def _request_answered(state: LoopState, event: Event) -> LoopState:
+    """Take what somebody asked: of a run, or new runs, whose numbers and cycles are theirs from now on."""
+    added = event.get("runs", ())
+    return replace(
+        state,
+        runs=queue.runs_after(state.runs, event),
+        runs_made=max([state.runs_made, *(run_number(run["run_id"], 0) for run in added)]),
+        cycle=max([state.cycle, *(run["cycle"] for run in added)]),
+    )
 
 
 def _attempt_intended(state: LoopState, event: Event) -> LoopState:
@@ -290,35 +307,18 @@ def _attempt_started(state: LoopState, event: Event) -> LoopState:
 
 def _attempt_ended(state: LoopState, event: Event) -> LoopState:
     names = ("cause", "exit_code", "ended_utc", "duration_s", "cpu_s", "peak_memory_bytes")
-    state = replace(state, slot_use=_used(state.slot_use, event))
     ended = {name: event[name] for name in names}
     ended["device_peak_bytes"] = event.get("device_peak_bytes")  # a journal of before devices has none
     return _with_attempt(state, event, **ended)
 
 
-def _used(use: SlotUse, event: Event) -> SlotUse:
-    start, end = event["started_monotonic_s"], event["ended_monotonic_s"]
-    if start is None or end is None:
-        return use
-    return replace(
-        use,
-        slots=max(use.slots, event["slots"]),
-        busy_s=use.busy_s + max(0.0, end - start),
-        first_s=start if use.first_s is None else min(use.first_s, start),
-        last_s=end if use.last_s is None else max(use.last_s, end),
-    )
-
-
-def _daemon_started(state: LoopState, event: Event) -> LoopState:
-    """Begin a new span: the time while no daemon lived is nobody's idleness."""
-    use = state.slot_use
-    over = (use.last_s or 0.0) - (use.first_s or 0.0)
-    return replace(state, slot_use=replace(use, span_s=use.span_s + over, first_s=None, last_s=None))
-
-
 def _code_version(state: LoopState, event: Event) -> LoopState:
     """Take the version of the code at a run's launch or end; once its cycle is closed the journal alone holds it."""
     run = state.runs.get(event["run_id"])
+    if event["moment"] == "end":
+        state = replace(
+            state, code_looks={key: look for key, look in state.code_looks.items() if key != event["run_id"]}
+        )
     if run is None:
         return state
     if event["moment"] == "end":
@@ -342,15 +342,28 @@ def _run_moved(state: LoopState, event: Event) -> LoopState:
     return _with_run(state, replace(run, state=RunState(event["state"])))
 
 
+def _looks_after(looks: dict[str, dict[str, Any]], run: Run) -> dict[str, dict[str, Any]]:
+    """Return what of code is still to be looked at once a run has ended: its own, unless that is known already."""
+    place = run.code.place or {"checkout": None}
+    is_idle = run.code.version is None or run.code.version_at_end is not None
+    if is_idle or not run.attempts or "checkout" not in place:
+        return looks
+    look = {"attempt": len(run.attempts), "began": run.code.version, "checkout": place["checkout"]}
+    return dict([*looks.items(), (run.run_id, look)][-CODE_LOOKS:])
+
+
 def _run_ended(state: LoopState, event: Event) -> LoopState:
     run = state.runs[event["run_id"]]
     names = ("cause", "detail", "result", "metrics")
     ended = replace(run, state=RunState(event["state"]), **{name: event[name] for name in names})
     completed = ended.state is RunState.COMPLETED
     recent = (*state.recent_experiments, (run.experiment, event["seq"])) if completed else state.recent_experiments
+    is_replaced = event["cause"] == REPLACED and state.plan is not None
     return replace(
         _with_run(state, ended),
+        plan=replace(_plan(state), has_replaced=True) if is_replaced else state.plan,
         recent_experiments=recent[-RECENT_EXPERIMENTS:],
+        code_looks=_looks_after(state.code_looks, run),
         bootstrap_successful=state.bootstrap_successful or (completed and event["bootstrap"]),
         last_completed_run={
             "ended_utc": event["ts_utc"],
@@ -368,7 +381,7 @@ def _cycle_closed(state: LoopState, event: Event) -> LoopState:
     runs = {run_id: run for run_id, run in state.runs.items() if run.cycle_trace_id != event["cycle_trace_id"]}
     plan = state.plan
     was_woken = plan is not None and plan.cycle_trace_id == event["cycle_trace_id"] and bool(plan.woken_by)
-    waited = event["result"] == "wait" and not was_woken
+    waited = event["result"] in _IDLE_RESULTS and not was_woken
     ran = event["result"] == "run_command"
     return replace(
         state,
@@ -396,7 +409,6 @@ def _with_attempt(state: LoopState, event: Event, **changes: Any) -> LoopState:
 
 
 _CHANGES: dict[str, Callable[[LoopState, Event], LoopState]] = {
-    "daemon_started": _daemon_started,
     "cycle_opened": _cycle_opened,
     "call_intended": _call_intended,
     "proposal": _proposal,
@@ -404,6 +416,7 @@ _CHANGES: dict[str, Callable[[LoopState, Event], LoopState]] = {
     "review_due": _review_due,
     "review": _review,
     "run_staged": _run_staged,
+    "request_answered": _request_answered,
     "attempt_intended": _attempt_intended,
     "attempt_started": _attempt_started,
     "attempt_ended": _attempt_ended,

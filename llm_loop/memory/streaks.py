@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from llm_loop.contract.context import Streaks
+from llm_loop.contract.run import PERSON
 
 _PLANNER = "builtin"
 
@@ -14,8 +15,8 @@ def after_cycle(streaks: Streaks, event: dict[str, Any]) -> Streaks:
     """Return the streaks after a closing ``cycle`` event.
 
     A dropped cycle changes nothing of the trainings: nobody trained and nobody chose not to. The built-in planner
-    cannot search the web, so its cycles do not count as cycles without a search. What an event of an older journal
-    lacks counts as not there.
+    cannot search the web, so its cycles do not count as cycles without a search, nor do a person's. What an event of
+    an older journal lacks counts as not there.
     """
     codex = event.get("codex") or {}
     mentor = codex.get("mentor") or {}
@@ -36,7 +37,7 @@ def _trainings(count: int, result: str) -> int:
 def _searchless(count: int, searched: bool, proposer: str | None) -> int:
     if searched:
         return 0
-    return count if proposer is None or _PLANNER in proposer else count + 1
+    return count if proposer is None or proposer == PERSON or _PLANNER in proposer else count + 1
 
 
 def _after_review(streaks: Streaks, mentor: dict[str, Any]) -> Streaks:

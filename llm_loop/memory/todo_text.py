@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from llm_loop.contract.observation import OpenTodo
 from llm_loop.memory.markdown_text import ended, newline_of, outside_fences
@@ -17,6 +18,7 @@ _TASK = re.compile(
 )
 _LETTER = re.compile(r"[^\W\d_]")
 _AUTHOR = re.compile(r"[^:]{1,40}: ")
+_RESOLVED_KEPT = 30
 _RESOLVED = re.compile(r" \(resolved by [^()]*\)$")
 
 
@@ -41,6 +43,7 @@ class Task:
         return f"{self.lead}[{(self.box or ' ')}] [{self.id}] {self.text}{self.tail}"
 
 
+@lru_cache(maxsize=2)
 def open_todos(text: str) -> tuple[OpenTodo, ...]:
     """Return every open entry of the whole file, in its order, each id once.
 
@@ -113,6 +116,20 @@ def with_lines(text: str, new_lines: list[str]) -> str:
         place += 1
     lines[place:place] = [line + end[:-1] for line in new_lines]
     return "".join(f"{line}\n" for line in lines)
+
+
+def older_resolved(lines: list[str]) -> list[int]:
+    """Return where the ticked entries of the agents stand, but for the last 30; those with remarks below stay too.
+
+    A person's stay, whose numbers go on rising by those that are there.
+    """
+    found = [task.index for task in tasks("\n".join(lines)) if task.id and task.id[0] == "C" and not task.is_open]
+    return [place for place in found[:-_RESOLVED_KEPT] if not _has_remarks(lines, place)]
+
+
+def _has_remarks(lines: list[str], place: int) -> bool:
+    below = lines[place + 1] if place + 1 < len(lines) else ""
+    return bool(below.strip()) and below[0].isspace()
 
 
 def bare_text(task: Task) -> str:

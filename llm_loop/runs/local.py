@@ -33,6 +33,7 @@ class Launch:
     stderr: Path
     grace_s: float
     deadline_s: float | None
+    log_max_bytes: int | None = None
 
 
 class LocalEngine:
@@ -63,6 +64,7 @@ class LocalEngine:
             stop_file=launch.folder / STOP_FILE,
             grace_s=launch.grace_s,
             deadline_s=launch.deadline_s,
+            log_max_bytes=launch.log_max_bytes,
             tag=launch.environment.get("LLM_LOOP_RUN"),
         )
         self._keepers.prepare(launch.folder, held)

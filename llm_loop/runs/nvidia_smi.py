@@ -12,7 +12,6 @@ import math
 import os
 import re
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from typing import Any
 from llm_loop.errors import CommandError, ContractError, LoopError
 from llm_loop.runs.devices import Card
 from llm_loop.system import files
+from llm_loop.system.clock import SystemClock
 from llm_loop.system.held_child import ChildEnd, ChildEnding, ChildLimits, hold
 
 QUERY = (
@@ -61,7 +61,9 @@ def read_cards(text: str) -> tuple[Card, ...]:
 def ask(command: Sequence[str], folder: Path, deadline_s: float) -> tuple[tuple[Card, ...] | None, str | None]:
     """Return the cards that a command lists, or why they are not known; ``folder`` takes what it prints."""
     stdout, stderr = folder / "nvidia-smi.out", folder / "nvidia-smi.err"
-    limits = ChildLimits(until_s=time.monotonic() + deadline_s, stop_file=folder / "STOP", max_output_bytes=_MOST_BYTES)
+    limits = ChildLimits(
+        until_s=SystemClock().monotonic() + deadline_s, stop_file=folder / "STOP", max_output_bytes=_MOST_BYTES
+    )
     try:
         ending = hold(
             [*command, *QUERY],

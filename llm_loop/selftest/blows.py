@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import signal
+from collections.abc import Iterable
+from pathlib import Path
 
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.selftest import leftovers
@@ -13,9 +15,9 @@ from llm_loop.system import processes
 _HALF_A_LINE = b'{"seq": 999999, "ts_utc": "2026-01-01T00:00:00Z", "event": "cyc'
 
 
-def kill_a_keeper(paths: WorkspacePaths, rng: random.Random) -> bool:
-    """Kill the keeper of an attempt that runs; tell whether there was one."""
-    running = [folder for folder in leftovers.trainings(paths) if not (folder / "exit.json").exists()]
+def kill_a_keeper(folders: Iterable[Path], rng: random.Random) -> bool:
+    """Kill the keeper of one of the folders in which something runs; tell whether there was one."""
+    running = [folder for folder in folders if not (folder / "exit.json").exists()]
     rng.shuffle(running)
     for folder in running:
         started = processes.read_started(folder)
@@ -31,7 +33,12 @@ def kill_a_keeper(paths: WorkspacePaths, rng: random.Random) -> bool:
 
 def tear_the_journal(paths: WorkspacePaths) -> None:
     """Leave half a line at the journal's end, as a power cut does in the middle of a write."""
-    with paths.events.open("ab", buffering=0) as stream:
+    tear(paths.events)
+
+
+def tear(path: Path) -> None:
+    """Leave half a line at the end of a file of JSON lines."""
+    with path.open("ab", buffering=0) as stream:
         stream.write(_HALF_A_LINE)
 
 
@@ -42,5 +49,10 @@ def remove_the_state(paths: WorkspacePaths) -> None:
 
 def spoil_the_state(paths: WorkspacePaths) -> None:
     """Leave half of ``state.json``."""
-    data = paths.state.read_bytes() if paths.state.exists() else b"{}"
-    paths.state.write_bytes(data[: max(1, len(data) // 2)])
+    halve(paths.state)
+
+
+def halve(path: Path) -> None:
+    """Leave half of a file, or of an empty object where there is none."""
+    data = path.read_bytes() if path.exists() else b"{}"
+    path.write_bytes(data[: max(1, len(data) // 2)])

@@ -31,9 +31,12 @@ class JournalWatch:
 
     def look(self) -> None:
         """Compare the journal with what it held before."""
-        now = self.whole_lines()
-        self.lines_lost += not now.startswith(self._seen)
-        self._seen = now
+        self.lines_lost += not self.whole_lines().startswith(self._seen)
+        self.forget_the_rest()
+
+    def forget_the_rest(self) -> None:
+        """Take the journal as it stands for all there ever was."""
+        self._seen = self.whole_lines()
 
     def whole_lines(self) -> bytes:
         """Return the journal, all its parts, up to its last line break."""

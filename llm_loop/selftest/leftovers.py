@@ -66,12 +66,20 @@ def tags(paths: WorkspacePaths) -> set[str]:
 
 def notes_of(folder: Path) -> list[tuple[str, int, str]]:
     """Return what a training noted of itself: word, pid, identity."""
+    return [(word, int(pid), identity) for word, _, pid, identity in _notes(folder)]
+
+
+def places_of(folder: Path) -> list[tuple[str, str]]:
+    """Return what a training noted of where it worked: word, working folder."""
+    return [(word, place) for word, place, _, _ in _notes(folder)]
+
+
+def _notes(folder: Path) -> list[list[str]]:
     try:
         lines = (folder / "notes.txt").read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         return []
-    parts = [line.split("\t") for line in lines]
-    return [(part[0], int(part[2]), part[3]) for part in parts if len(part) == 4]
+    return [parts for line in lines if len(parts := line.split("\t")) == 4]
 
 
 def end_everything(paths: WorkspacePaths) -> None:

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import llm_loop
@@ -37,6 +37,7 @@ class LoopProcess:
         self._paths, self._run_minutes = paths, run_minutes
         self._process: subprocess.Popen[bytes] | None = None
         self._beat_before: object = None
+        self._began_s: float | None = None
         self._said = paths.root / "said.txt"
         self.adopted_s: list[float] = []
         self.bad_ends: list[str] = []
@@ -46,13 +47,13 @@ class LoopProcess:
         """Whether a daemon was started and has not ended."""
         return self._process is not None and self._process.poll() is None
 
-    def start(self, *, dies_at: str | None = None) -> None:
+    def start(self, *, dies_at: str | None = None, program: Sequence[str] = ("-m", "llm_loop")) -> None:
         """Start the daemon; with ``dies_at`` one that kills itself at that moment (see ``dying_loop``)."""
         python = platform.keeper_python(sys.executable)  # a launcher between us could not be killed with it
-        program = ["llm_loop"] if dies_at is None else ["llm_loop.selftest.dying_loop", dies_at]
-        argv = [python, "-X", "utf8", "-m", *program, "--workspace", str(self._paths.root), "start", "--quiet"]
+        program = program if dies_at is None else ("-m", "llm_loop.selftest.dying_loop", dies_at)
+        argv = [python, "-X", "utf8", *program, "--workspace", str(self._paths.root), "start", "--quiet"]
         argv += ["--run-minutes", f"{self._run_minutes:g}"]
-        self._beat_before = self._beat_pid()
+        self._beat_before, self._began_s = self._beat_pid(), time.monotonic()
         with self._said.open("ab") as said, uninterrupted():
             self._process = subprocess.Popen(
                 argv,
@@ -66,12 +67,18 @@ class LoopProcess:
 
     def start_and_wait(self) -> None:
         """Start the daemon and wait for its first heartbeat. Raises LoopError when none comes."""
-        began = time.monotonic()
         self.start()
-        if not self.until(lambda: self._beat_pid() not in (None, self._beat_before), _START_PATIENCE_S):
+        if not self.wait_for_beat(_START_PATIENCE_S):
             said = files.read_tail(self._said, 500).strip()
             raise LoopError(f"the loop of the self-test gave no sign of life: {said or 'it said nothing'}")
-        self.adopted_s.append(time.monotonic() - began)
+
+    def wait_for_beat(self, seconds: float) -> bool:
+        """Wait for the first heartbeat of a daemon that was just started; tell whether it came in time."""
+        came = self.until(lambda: self._beat_pid() not in (None, self._beat_before), seconds)
+        if came and self._began_s is not None:
+            self.adopted_s.append(time.monotonic() - self._began_s)
+            self._began_s = None
+        return came
 
     def until(self, condition: Callable[[], object], seconds: float) -> bool:
         """Wait until something holds; False when the daemon ends first, or after ``seconds``."""

@@ -3,13 +3,14 @@
 MODE: ``plain`` trains for SECONDS and has a result; ``family`` too, and starts a grandchild in a session of its
 own that would live on for minutes; ``stubborn`` starts one too, and ignores every polite request to end.
 
-What it does stands in ``notes.txt`` of its run folder, a line each of WORD, FOLDER, PID, IDENTITY with tabs between:
-``start``, ``twice`` (another attempt of the run trains at the same time), ``child`` (the grandchild's), ``stubborn``,
-``end``.
+What it does stands in ``notes.txt`` of its run folder, a line each of WORD, the working folder, PID, IDENTITY with tabs
+between: ``start``, ``twice`` (another attempt of the run trains at the same time), ``child`` (the grandchild's),
+``stubborn``, ``end``. On a full disk it waits for room.
 """
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import os
@@ -17,12 +18,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 LONGEST_S = 300.0
 _LOCK_PATIENCE_S = 2.0
-_RESULT = {
+RESULT = {
     "schema_version": 1,
     "metric": "val_log_loss",
     "direction": "min",
@@ -89,17 +91,40 @@ def _start_grandchild() -> subprocess.Popen[bytes]:
 
 
 def _note(platform: Any, folder: Path, word: str, pid: int) -> None:
-    line = f"{word}\t{folder}\t{pid}\t{platform.process_identity(pid)}\n"
-    with (folder / "notes.txt").open("ab", buffering=0) as stream:
-        stream.write(line.encode("utf-8"))
+    line = f"{word}\t{Path.cwd()}\t{pid}\t{platform.process_identity(pid)}\n"
+    _when_there_is_room(lambda: _append(folder / "notes.txt", line.encode("utf-8")))
+
+
+def _append(path: Path, data: bytes) -> None:
+    with path.open("ab", buffering=0) as stream:
+        before = stream.tell()
+        if stream.write(data) != len(data):
+            stream.truncate(before)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _when_there_is_room(write: Callable[[], None]) -> None:
+    while True:
+        try:
+            write()
+            return
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+        time.sleep(0.05)
 
 
 def _write_result(folder: Path, value: float, seconds: float) -> None:
     stopped = (folder / "STOP").exists()
-    record = _RESULT | {"value": value, "best_val_score": -value, "run_seconds": seconds, "stopped_early": stopped}
+    record = RESULT | {"value": value, "best_val_score": -value, "run_seconds": seconds, "stopped_early": stopped}
     partial = folder / "result.json.tmp"
-    partial.write_text(json.dumps(record), encoding="utf-8")
+    text = json.dumps(record)
+    _when_there_is_room(lambda: _put(partial, text))
     partial.replace(folder / "result.json")
+
+
+def _put(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

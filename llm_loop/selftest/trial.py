@@ -138,7 +138,9 @@ class Trial:
             self._check(kind, self._dealt[kind] > 0, f"{kind}: {self._dealt[kind]}")
 
     def _deal(self, blow: str) -> None:
-        if blow == "keeper" and self._loop.until(lambda: blows.kill_a_keeper(self._paths, self._rng), 10.0):
+        if blow == "keeper" and self._loop.until(
+            lambda: blows.kill_a_keeper(leftovers.trainings(self._paths), self._rng), 10.0
+        ):
             self._dealt["keepers killed"] += 1
             self._loop.until(lambda: False, self._rng.choice([0.0, 0.05, 0.6]))
         self._kill()

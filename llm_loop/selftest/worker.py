@@ -10,7 +10,9 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 _TRAINER = Path(__file__).resolve().with_name("trainer.py")
 _WORDS = "warmup cosine mixup cutout dropout momentum schedule crop flip rotation batch width depth focal".split()
@@ -20,16 +22,22 @@ def main() -> None:
     """Answer one call: the observation comes on standard input, the decision or review goes to standard output."""
     observation = json.load(sys.stdin)
     root = Path.cwd()
-    with (root / "calls.txt").open("a", encoding="utf-8") as stream:
-        stream.write(f"{observation['cycle_trace_id']} {observation['role']}\n")
-    answer = _decision(observation["cycle"], root) if observation["role"] == "worker" else _review()
+    note_call(root, observation)
+    answer = decision(observation["cycle"], root) if observation["role"] == "worker" else review()
     print(json.dumps(answer))
 
 
-def _decision(cycle: int, root: Path) -> dict[str, object]:
+def note_call(root: Path, observation: Mapping[str, Any]) -> None:
+    """Note that a call was made."""
+    with (root / "calls.txt").open("a", encoding="utf-8") as stream:
+        stream.write(f"{observation['cycle_trace_id']} {observation['role']}\n")
+
+
+def decision(cycle: int, root: Path) -> dict[str, Any]:
+    """Return the experiment of a cycle."""
     wanted = (root / "wanted.txt").read_text(encoding="utf-8").strip()
     mode = "stubborn" if wanted == "stubborn" else "family" if cycle % 3 == 0 else "plain"
-    words = [_python(), str(_TRAINER), mode, f"0.{3 + cycle % 5}", f"0.{900 - cycle % 800}"]
+    words = [_python(), str(_TRAINER), mode, seconds_of(cycle), f"0.{900 - cycle % 800}"]
     return {
         "schema_version": 1,
         "action": "run_command",
@@ -54,6 +62,11 @@ def _decision(cycle: int, root: Path) -> dict[str, object]:
     }
 
 
+def seconds_of(cycle: int) -> str:
+    """Return how long a training takes: mostly half a second, every sixth time long enough to outlive a restart."""
+    return "2.5" if cycle % 6 == 1 else f"0.{3 + cycle % 5}"
+
+
 def _python() -> str:
     """Return the name of this interpreter, which is looked for in its own folder first."""
     return Path(sys.executable).name
@@ -66,7 +79,8 @@ def _joined(words: list[str]) -> str:
     return " ".join(f'"{word}"' if " " in word else word for word in words)
 
 
-def _review() -> dict[str, object]:
+def review() -> dict[str, Any]:
+    """Return the mentor's consent."""
     return {
         "schema_version": 1,
         "recommendation": "continue",

@@ -18,7 +18,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,6 +35,7 @@ from llm_loop.contract.code_change import CodeBase, CodeChange
 from llm_loop.contract.observation import Observation, Role
 from llm_loop.errors import ContractError, LoopError
 from llm_loop.system import files
+from llm_loop.system.clock import SystemClock
 
 if TYPE_CHECKING:
     from llm_loop.versions.checkout import OpenCheckout
@@ -73,7 +73,7 @@ class Desk:
 def main(folder: Path) -> int:
     """Make the call that ``folder`` describes; return 0. Raises LoopError when not even a report can be left."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the keeper's polite word; the file STOP says the same
-    began_s = time.monotonic()
+    began_s = SystemClock().monotonic()
     request = CodexRequest.from_json(files.read_json(folder / "request.json"))
     observation = Observation.from_json(files.read_json(folder / "observation.json"))
     until_s = began_s + request.timeout_s - min(REPORT_MARGIN_S, request.timeout_s / 4)
@@ -144,7 +144,7 @@ def _ask(caller: CodexCaller, prompt: str) -> tuple[list[Asked], Judged]:
     role = caller.request.role
     asked = [caller.ask(prompt, "prompt.txt", meanwhile=_load_what_comes_later)]
     judged = _judged(role, asked[0])
-    if asked[0].failure is None and judged.violations and time.monotonic() < caller.until_s - LEAST_REPAIR_S:
+    if asked[0].failure is None and judged.violations and SystemClock().monotonic() < caller.until_s - LEAST_REPAIR_S:
         again = repair_prompt(prompt, judged.violations, asked[0].turn.last_message)
         asked.append(caller.ask(again, "prompt_repair.txt"))
         judged = _judged(role, asked[1])

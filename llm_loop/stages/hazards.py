@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 
 from llm_loop.system.memory import HostMemory
 
-HOST_MEMORY, DISK_FULL, NAN = "host_memory", "disk_full", "nan"
+HOST_MEMORY, DISK_FULL, NAN, DIVERGED = "host_memory", "disk_full", "nan", "diverged"
 LOOKS = 3
 NOT_FINITE_EPOCHS = 3
+EXPLODED_EPOCHS = 3
 _LEAST_SHARE = 0.02
 _LEAST_BYTES = 512 * 1024**2
 _DISK_SHARE = 0.25
@@ -65,12 +66,15 @@ def hazards_of(looks: Sequence[Look], min_free_disk_mb: int) -> str | None:
     return DISK_FULL if all(is_disk_nearly_full(look.disk_free_bytes, min_free_disk_mb) for look in last) else None
 
 
-def hazard_of_run(not_finite_in_a_row: int) -> str | None:
+def hazard_of_run(not_finite_in_a_row: int, exploded_in_a_row: int = 0) -> str | None:
     """Return the cause for which a run should end by its own numbers, None while they give none.
 
-    ``not_finite_in_a_row`` counts the epochs reported last whose loss or metric was no finite number.
+    ``not_finite_in_a_row`` counts the epochs reported last whose loss or metric was no finite number,
+    ``exploded_in_a_row`` those whose loss had exploded.
     """
-    return NAN if not_finite_in_a_row >= NOT_FINITE_EPOCHS else None
+    if not_finite_in_a_row >= NOT_FINITE_EPOCHS:
+        return NAN
+    return DIVERGED if exploded_in_a_row >= EXPLODED_EPOCHS else None
 
 
 def is_memory_nearly_full(memory: HostMemory | None) -> bool:

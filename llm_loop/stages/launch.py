@@ -55,6 +55,7 @@ def launch_of(
         stderr=stderr_log(paths, attempt),
         grace_s=config.stop_grace_seconds,
         deadline_s=config.max_run_seconds,
+        log_max_bytes=None if config.log_max_mb is None else config.log_max_mb * 1_000_000,
     )
 
 

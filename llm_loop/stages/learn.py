@@ -19,14 +19,16 @@ from llm_loop.contract.observation import OpenTodo
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.contract.result import Direction
 from llm_loop.contract.review import Review
+from llm_loop.contract.run import PERSON
 from llm_loop.errors import CorruptFileError, FileWriteError
 from llm_loop.memory import leaderboard
-from llm_loop.memory.history import History, HistoryRow
+from llm_loop.memory.history import HistoryRow
 from llm_loop.memory.history_index import HistoryIndex
 from llm_loop.memory.journal import Event, last_events, set_torn_line_aside
 from llm_loop.memory.leaderboard_text import LeaderboardFiles
 from llm_loop.memory.markdown_file import HumanEdit
 from llm_loop.memory.mentor_notes import MentorNotes
+from llm_loop.memory.past_runs import PastRuns
 from llm_loop.memory.shared_todo import Addition, Author, SharedTodo
 from llm_loop.memory.signals import can_search_web, priorities_of, trend_of
 from llm_loop.memory.state import LoopState
@@ -52,14 +54,11 @@ class Memory:
         self._paths = paths
         self._config = config
         stamp = utc_stamp(clock.utc_now())
-        self._history = History(paths.history, stamp)
-        self.torn = [paths.history.name] * (self._history.loaded.torn is not None)
+        self._past = PastRuns(paths, stamp, config.selection_metric, config.selection_direction)
+        self.torn = [paths.history.name] * (self._past.torn is not None)
         if set_torn_line_aside(paths.cycle_summaries, stamp) is not None:
             self.torn.append(paths.cycle_summaries.name)
-        self.damaged: tuple[CorruptFileError, ...] = self._history.loaded.damaged
-        self._index = HistoryIndex(config.selection_metric, config.selection_direction, self._history.loaded.rows)
-        self._labels = {row.label for row in self._index.rows}
-        self._with_result = {row.run_id for row in self._index.rows if row.result is not None}
+        self.damaged: tuple[CorruptFileError, ...] = self._past.damaged
         self._workpad = Workpad(paths, clock)
         self._todo = SharedTodo(paths, clock)
         self._notes = MentorNotes(paths, clock)
@@ -79,44 +78,42 @@ class Memory:
 
     def use(self, config: Config) -> None:
         """Follow a changed configuration."""
-        changed = (config.selection_metric, config.selection_direction) != (self._index.metric, self._index.direction)
-        if changed:
-            self._index = HistoryIndex(config.selection_metric, config.selection_direction, self._index.rows)
+        self._past.use(config.selection_metric, config.selection_direction)
         self._config = config
 
     # ------------------------------------------------------------ what others ask
 
-    def rows(self) -> tuple[HistoryRow, ...]:
-        """Return the ended runs, oldest first."""
-        return self._index.rows
+    def latest_rows(self, count: int) -> tuple[HistoryRow, ...]:
+        """Return the runs that ended last, at most 300, oldest first."""
+        return self._past.latest_rows(count)
 
     def comparable_rows(self) -> tuple[HistoryRow, ...]:
-        """Return the ended runs on the data of the latest result, oldest first."""
-        return self._index.comparable_rows
+        """Return ended runs on the data of the latest result: the latest 300, and the best 50 before; oldest first."""
+        return self._past.comparable_rows()
 
-    def run_ids(self) -> frozenset[str]:
-        """Return the ids of all ended runs."""
-        return frozenset(row.run_id for row in self._index.rows)
+    def has_ended(self, run_id: str) -> bool:
+        """Tell whether an ended run has this id."""
+        return self._past.names.has_ended(run_id)
 
     def label_is_taken(self, label: str) -> bool:
         """Tell whether an ended run had this label."""
-        return label in self._labels
+        return self._past.names.label_is_taken(label)
 
     def has_result(self, run_id: str) -> bool:
         """Tell whether a run ended and left something to build on."""
-        return run_id in self._with_result
+        return self._past.names.has_result(run_id)
 
     def runs_without_gain(self, threshold: float = 0.0) -> int:
         """Return how many runs ended since the best one by more than ``threshold``."""
-        return self._index.runs_without_gain(threshold)
+        return self.index.runs_without_gain(threshold)
 
     def consecutive_failures(self) -> int:
         """Return how many of the last runs in a row did not complete."""
-        return self._index.consecutive_failures
+        return self.index.consecutive_failures
 
     def best(self) -> dict[str, Any] | None:
         """Return the best value of the selection metric so far, and its run."""
-        best = self._index.best
+        best = self.index.best
         return (
             None
             if best is None
@@ -125,8 +122,7 @@ class Memory:
 
     def best_row(self) -> HistoryRow | None:
         """Return the row of the best run so far, None before the first one that ranks."""
-        best = self._index.best
-        return None if best is None else next((row for row in reversed(self.rows()) if row.run_id == best.run_id), None)
+        return self._past.best_row()
 
     def delta_of(self, run_id: str) -> float | None:
         """Return the value of the run that ended last minus the best before it; None when it was the first."""
@@ -146,10 +142,10 @@ class Memory:
 
     def priorities(self, state: LoopState) -> Priorities:
         """Return the cadence priorities as the worker is shown them."""
-        rows = list(self.comparable_rows())
+        rows = self.comparable_rows()
         return priorities_of(
             state.streaks,
-            trend_of(self._index, rows, state),
+            trend_of(self.index, rows, state),
             rows,
             open_todo_count=len(self.open_todos()),
             cycles_closed=state.cycles_closed,
@@ -159,7 +155,7 @@ class Memory:
     @property
     def index(self) -> HistoryIndex:
         """What the whole history adds up to."""
-        return self._index
+        return self._past.index
 
     def open_todos(self) -> tuple[OpenTodo, ...]:
         """Return the open entries of the shared TODO; none when it cannot be read, which ``take_edits`` tells."""
@@ -215,24 +211,19 @@ class Memory:
         row = HistoryRow.from_json({**event["row"], "seq": event["seq"]})
         if row.attempts == 0:  # dropped before it was launched: its cycle says so, there is nothing to remember
             return
-        if self._history.append(row):
-            if row.result is not None:
-                self._deltas = dict(list(self._deltas.items())[-_KEPT_DELTAS:])
-                self._deltas[row.run_id] = self._index.delta_to_best(row.result.value, row.data_hash)
-            self._index.add(row)
-            self._labels.add(row.label)
-            if row.result is not None:
-                self._with_result.add(row.run_id)
+        delta = None if row.result is None else self.index.delta_to_best(row.result.value, row.data_hash)
+        if self._past.append(row) and row.result is not None:
+            self._deltas = dict(list(self._deltas.items())[-_KEPT_DELTAS:])
+            self._deltas[row.run_id] = delta
 
     def _rank(self, event: Event) -> None:
-        last = self._index.rows[-1].seq if self._index.rows else None
-        if event["row"]["attempts"] == 0 or (last is not None and event["seq"] < last and self._ranked_seq == last):
+        last = self._past.last_seq
+        if event["row"]["attempts"] == 0 or (event["seq"] < last and self._ranked_seq == last):
             return  # projected once more, with the runs after it: they are all in the board
-        board = leaderboard.build(
-            self._index.rows, self._config.selection_metric, self._config.selection_direction, LEADERBOARD_ROWS
-        )
+        board = self._past.board(LEADERBOARD_ROWS)
         self._last_board = board
-        self._met(self._board.write(board).human_edit)
+        known = {"last_seq": last, "states": self.index.states, "best": self.best()}
+        self._met(self._board.write(board, known).human_edit)
         self._ranked_seq = last
 
     def _remember_review(self, event: Event) -> None:
@@ -256,7 +247,8 @@ class Memory:
         if not own:
             return
         kept = Decision.from_json(own[-1]["decision"]).housekeeping
-        name, cycle = self._config.worker_display_name, event["cycle"]
+        name = PERSON if own[-1]["proposer"] == PERSON else self._config.worker_display_name
+        cycle = event["cycle"]
         resolved = added = 0
         refused: list[str] = []
         if kept.resolve_shared_todo_ids:

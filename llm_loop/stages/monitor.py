@@ -20,6 +20,9 @@ BYTES_A_LOOK = 524_288
 ROW_BYTES_A_LOOK = 16_384
 CURVE_POINTS = 120
 FLAT_ROWS = 8
+_EXPLODED_LOSS = 1e4
+_EXPLODED_TIMES = 1000.0
+_UNSEEN_S = 5.0
 _FOREIGN_LOOK_S = 2.0
 _FOREIGN_LOOK_S_PER_MB = 5.0  # a big file that is written anew each epoch: about 15 ms a megabyte
 
@@ -30,7 +33,7 @@ class Progress:
 
     ``best_row`` is the reported epoch of the best value, counted from 1; ``is_finite`` is False once a loss or the
     metric was no finite number; ``not_finite_rows`` counts the reported epochs, the last ones in a row, where that was
-    so.
+    so, ``exploded_rows`` those whose loss had exploded.
     """
 
     started_s: float
@@ -44,6 +47,8 @@ class Progress:
     best_row: int = 0
     is_finite: bool = True
     not_finite_rows: int = 0
+    first_loss: float | None = None
+    exploded_rows: int = 0
     curve: list[float] = field(default_factory=list)
 
     @property
@@ -68,6 +73,17 @@ class Progress:
             "silent_s": round(now_s - self.last_output_s, 1),
             "eta_s": left,
         }
+
+
+def has_exploded(loss: float | None, first_loss: float | None, *, is_best: bool) -> bool:
+    """Tell whether an epoch's loss says that the training has diverged; a high one alone does not.
+
+    It has to be above 10,000 and 1,000 times the loss of the run's first epoch, itself above 0, while the metric is not
+    the best so far: a loss whose parts are weighted up as the training goes may grow, but then the metric does too.
+    """
+    if loss is None or first_loss is None or first_loss <= 0 or is_best:
+        return False
+    return loss > _EXPLODED_LOSS and loss > _EXPLODED_TIMES * first_loss
 
 
 class RunWatch:
@@ -102,9 +118,17 @@ class RunWatch:
         self._metrics_json = metrics_json
         self._metrics_json_seen: tuple[int, int] | None = files.signature(metrics_json) if metrics_json else None
         self._next_foreign_look_s = now_s
+        self._looked_s = now_s
 
     def look(self, now_s: float) -> str | None:
-        """Read what is new; return the stop pattern that was found, or None."""
+        """Read what is new; return the stop pattern that was found, or None.
+
+        A time in which nobody looked, because a drive was away or this process stood still, is no silence of the run.
+        """
+        unseen_s = now_s - self._looked_s
+        if unseen_s > _UNSEEN_S:
+            self.progress.last_output_s += unseen_s
+        self._looked_s = now_s
         found = None
         for index, log in enumerate(self._logs):
             piece = log.read(BYTES_A_LOOK)
@@ -155,6 +179,17 @@ class RunWatch:
             is_finite = all(not isinstance(value, float) or math.isfinite(value) for value in values)
             progress.is_finite &= is_finite
             progress.not_finite_rows = 0 if is_finite else progress.not_finite_rows + 1
+            self._compare_loss()
+
+    def _compare_loss(self) -> None:
+        """Count the epochs in a row whose loss has exploded; one that is not finite counts elsewhere, and ends none."""
+        progress = self.progress
+        if progress.loss is None:
+            return
+        is_best = progress.value is not None and progress.best_row == progress.rows
+        exploded = has_exploded(progress.loss, progress.first_loss, is_best=is_best)
+        progress.exploded_rows = progress.exploded_rows + 1 if exploded else 0
+        progress.first_loss = progress.loss if progress.first_loss is None else progress.first_loss
 
     def _take_value(self, value: float | None) -> None:
         progress = self.progress

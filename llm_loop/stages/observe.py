@@ -13,11 +13,11 @@ from llm_loop.memory.history import HistoryRow
 from llm_loop.memory.history_index import HistoryIndex
 from llm_loop.memory.state import LoopState, Plan
 from llm_loop.stages.observing.agent_context import Told, gather_context
-from llm_loop.stages.observing.known_runs import known_run, open_run, shown_rows
+from llm_loop.stages.observing.known_runs import known_run, open_run, shown_rows, with_withdrawn, withdrawn_run
 from llm_loop.stages.observing.run_params import decided_params, flatten
 from llm_loop.stages.observing.search_space_file import read_search_space
 
-__all__ = ["decided_params", "domain_of", "flatten", "observe", "read_search_space", "shown_rows"]
+__all__ = ["decided_params", "domain_of", "flatten", "observe", "read_search_space", "shown_rows", "withdrawn_run"]
 
 MAX_BOOTSTRAP_ATTEMPTS = 3
 NO_STREAKS = Streaks()
@@ -69,7 +69,7 @@ def observe(
         cycle_trace_id=plan.cycle_trace_id,
         domain=domain_of(config),
         training_repo_root=str(config.training_repo_root),
-        history=tuple(known_run(row, config.selection_metric) for row in rows),
+        history=with_withdrawn([known_run(row, config.selection_metric) for row in rows], state.queue.withdrawn),
         active_runs=tuple(
             open_run(run) for run in state.in_state(RunState.RUNNING, RunState.QUEUED, RunState.INTERRUPTED)
         ),

@@ -1,10 +1,20 @@
-"""The one reader of clocks: aware UTC for people, monotonic seconds for durations."""
+"""The one reader of clocks: aware UTC for people, monotonic seconds for durations.
+
+The monotonic seconds stand still while the machine sleeps, on Windows too: a laptop that was closed for a night has
+not let a run stall, and no deadline has passed.
+"""
 
 from __future__ import annotations
 
+import sys
 import time
 from datetime import UTC, datetime
 from typing import Protocol
+
+if sys.platform == "win32":
+    from llm_loop.system import platform_windows as platform
+else:
+    from llm_loop.system import platform_posix as platform
 
 
 class Clock(Protocol):
@@ -14,7 +24,10 @@ class Clock(Protocol):
         """Return the wall clock as an aware UTC time."""
 
     def monotonic(self) -> float:
-        """Return seconds that never step backwards; only differences mean anything."""
+        """Return seconds that never step backwards, without those asleep; only differences mean anything."""
+
+    def slept(self) -> float:
+        """Return for how many seconds the machine has slept so far; only differences mean anything."""
 
     def sleep(self, seconds: float) -> None:
         """Wait for ``seconds`` (0 or more)."""
@@ -28,8 +41,12 @@ class SystemClock:
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Return the machine's monotonic seconds."""
-        return time.monotonic()
+        """Return the machine's monotonic seconds, without those asleep."""
+        return platform.awake_seconds()
+
+    def slept(self) -> float:
+        """Return for how many seconds the machine has slept since it was started."""
+        return platform.slept_seconds()
 
     def sleep(self, seconds: float) -> None:
         """Wait for ``seconds``."""

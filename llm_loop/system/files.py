@@ -33,6 +33,9 @@ _FILES_ARE_SHARED = os.name == "nt"  # elsewhere a refusal is for good
 _BINARY = getattr(os, "O_BINARY", 0)
 _MODE = 0o666  # what the person's umask leaves of it, as for any file
 _READ_BYTES = 65_536
+_BLOCK_BYTES = 4096
+_ROOM_TO_GROW_BYTES = 1024
+_DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT) if hasattr(errno, "EDQUOT") else (errno.ENOSPC,)
 _long_held: set[tuple[Path, int]] = set()
 
 
@@ -71,21 +74,22 @@ def json_text(value: Any, *, indent: int | None = None) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
 
 
-def replace_text(path: Path, text: str, *, durable: bool = True) -> None:
+def replace_text(path: Path, text: str, *, durable: bool = True, make_folder: bool = True) -> None:
     """Replace a file's content, atomically.
 
     ``durable=False`` leaves out the fsync: right only for a file that is rewritten every few
-    seconds and worth nothing after a power cut, such as the heartbeat. Raises FileWriteError; the
-    old file then stands.
+    seconds and worth nothing after a power cut, such as the heartbeat. ``make_folder=False``: a missing folder is an
+    error, for it lies on a drive that may only be away. Raises FileWriteError; the old file then stands.
     """
-    replace_bytes(path, text.encode("utf-8", "backslashreplace"), durable=durable)
+    replace_bytes(path, text.encode("utf-8", "backslashreplace"), durable=durable, make_folder=make_folder)
 
 
-def replace_bytes(path: Path, data: bytes | memoryview, *, durable: bool = True) -> None:
+def replace_bytes(path: Path, data: bytes | memoryview, *, durable: bool = True, make_folder: bool = True) -> None:
     """Replace a file's content by bytes, as ``replace_text`` does. Raises FileWriteError."""
     temporary: Path | None = None
     try:
-        handle, temporary = _with_folder(path.parent, lambda: _new_beside(path))
+        beside = functools.partial(_new_beside, path)
+        handle, temporary = _with_folder(path.parent, beside) if make_folder else beside()
         try:
             _write_whole(handle, data)
             if durable:
@@ -100,21 +104,38 @@ def replace_bytes(path: Path, data: bytes | memoryview, *, durable: bool = True)
         raise FileWriteError(path, "write", error) from error
 
 
-def replace_json(path: Path, value: Any, *, durable: bool = True) -> None:
+def replace_json(path: Path, value: Any, *, durable: bool = True, make_folder: bool = True) -> None:
     """Replace a JSON file, indented for people. Raises FileWriteError."""
-    replace_text(path, json_text(value, indent=2) + "\n", durable=durable)
+    replace_text(path, json_text(value, indent=2) + "\n", durable=durable, make_folder=make_folder)
 
 
-def append_line(path: Path, line: str, *, durable: bool = True) -> None:
+def replace_json_on_full_disk(path: Path, value: Any) -> None:
+    """Replace a JSON file so that a full disk does not matter. Not durable; its folder has to be there.
+
+    Blanks make it a little larger than it has to be. Where the disk has no room for a new file, the old one's bytes
+    are written over, as far as they hold the new value: a reader may then meet a torn file for an instant. Raises
+    FileWriteError; the old file then stands.
+    """
+    data = (json_text(value, indent=2) + "\n").encode("utf-8", "backslashreplace")
+    blocks = -(-(len(data) + _ROOM_TO_GROW_BYTES) // _BLOCK_BYTES)
+    try:
+        replace_bytes(path, _padded(data, blocks * _BLOCK_BYTES), durable=False, make_folder=False)
+    except FileWriteError as error:
+        if error.cause.errno not in _DISK_IS_FULL or not _written_over(path, data):
+            raise
+
+
+def append_line(path: Path, line: str, *, durable: bool = True, make_folder: bool = True) -> None:
     """Append a line, or several, in one write. Raises FileWriteError; then nothing was added.
 
     A nearly full disk may take a part only: that part is cut off again, as is a line that could not
-    be made durable.
+    be made durable. ``make_folder=False``: a missing folder is an error.
     """
     data = f"{line}\n".encode("utf-8", "backslashreplace")
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | _BINARY
     try:
-        handle = _with_folder(path.parent, lambda: patiently(path, lambda: os.open(path, flags, _MODE)))
+        opened = functools.partial(patiently, path, lambda: os.open(path, flags, _MODE))
+        handle = _with_folder(path.parent, opened) if make_folder else opened()
         try:
             _append(handle, data, durable=durable)
         finally:
@@ -181,6 +202,27 @@ def _write_whole(handle: int, data: bytes | memoryview) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(handle, rest) :]
+
+
+def _padded(data: bytes, size: int) -> bytes:
+    """Return a text's bytes with blanks before the line break at its end."""
+    return data[:-1].ljust(size - 1) + b"\n"
+
+
+def _written_over(path: Path, data: bytes) -> bool:
+    """Write over a file's bytes; tell whether it was there and had room."""
+    try:
+        handle = os.open(path, os.O_WRONLY | _BINARY)
+        try:
+            size = os.fstat(handle).st_size
+            if size < len(data):
+                return False
+            _write_whole(handle, _padded(data, size))
+        finally:
+            os.close(handle)
+    except OSError:
+        return False
+    return True
 
 
 def _append(handle: int, data: bytes, *, durable: bool) -> None:

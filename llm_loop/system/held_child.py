@@ -7,7 +7,6 @@ makes a job object (Windows), as the keeper does, so that nothing that the child
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -83,7 +82,7 @@ def hold(
 
 def _wait(tree: platform.ProcessTree, limits: ChildLimits, outputs: Sequence[Path], allowed: int) -> ChildEnd:
     """Wait for the child's end, or ask it politely to end; whoever called ends what is left."""
-    while not tree.wait(max(0.0, min(_LOOK_S, limits.until_s - time.monotonic()))):
+    while not tree.wait(max(0.0, min(_LOOK_S, limits.until_s - platform.awake_seconds()))):
         end = _reason(limits, outputs, allowed)
         if end is not None:
             tree.interrupt()
@@ -95,7 +94,7 @@ def _wait(tree: platform.ProcessTree, limits: ChildLimits, outputs: Sequence[Pat
 def _reason(limits: ChildLimits, outputs: Sequence[Path], allowed: int) -> ChildEnd | None:
     if limits.stop_file.exists():
         return ChildEnd.STOPPED
-    if time.monotonic() >= limits.until_s:
+    if platform.awake_seconds() >= limits.until_s:
         return ChildEnd.DEADLINE
     return ChildEnd.TOO_LOUD if sum(map(_size, outputs)) > allowed else None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -47,6 +48,25 @@ class InstanceLock:
         os.write(descriptor, b"1")
         self._descriptor = descriptor
         return self
+
+    def retake(self) -> bool:
+        """Take the lock of the file that lies there now; tell whether it is held.
+
+        For a drive that was away: what was locked before may be out of reach for good. Raises nothing.
+        """
+        try:
+            descriptor = platform.open_lock_file(self._path)
+            if not self._try(descriptor):
+                os.close(descriptor)
+                return False
+            os.write(descriptor, b"1")
+        except (OSError, FileWriteError):
+            return False
+        before, self._descriptor = self._descriptor, descriptor
+        if before is not None:
+            with suppress(OSError):
+                os.close(before)
+        return True
 
     def _try(self, descriptor: int) -> bool:
         try:

@@ -12,9 +12,12 @@ Causes: exited, signalled, stopped (the stop file), interrupted (SIGTERM: the ma
 deadline, start_failed, keeper_error.
 
 ``spec.json``: argv (argv[0] absolute), cwd, stdin (path or null), stdout, stderr (paths), stop_file,
-grace_s, deadline_s (or null), tag (or null). The environment is the keeper's own, so that nothing of it is on disk.
-Times are seconds; ``exit.json`` has wall times in UTC for people, a duration, and the machine's
-monotonic seconds at both ends, so that the daemon can tell how long a slot stood idle.
+grace_s, deadline_s (or null), tag (or null), log_max_bytes (or null: the disk that each of stdout and
+stderr may take; the middle of a longer one is given up, where it then reads as zeros). The environment
+is the keeper's own, so that nothing of it is on disk. Times are seconds; ``exit.json`` has wall times
+in UTC for people, a duration, and the machine's monotonic seconds at both ends, so that the daemon can
+tell how long a slot stood idle. Time asleep counts nowhere. Where the drive has gone or refuses to be
+written, the ending is written when it is back.
 """
 
 from __future__ import annotations
@@ -25,10 +28,14 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 _RESERVE_BYTES = 4096
 _LOOK_S = 0.2
+_TRY_AGAIN_S = 1.0
+_LOG_LOOK_S = 1.0
+_LEAST_GIVEN_UP_BYTES = 65_536
 
 
 def main(folder: str) -> int:
@@ -36,6 +43,9 @@ def main(folder: str) -> int:
     here = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - pathlib costs a megabyte here
     sys.path.insert(0, here)
     platform = importlib.import_module("platform_windows" if os.name == "nt" else "platform_posix")
+    presence = importlib.import_module("presence")
+    folder = os.path.realpath(folder)
+    drive = presence.device_of(folder)
     lock = platform.open_lock_file(_in(folder, "keeper.lock"))
     if not _lock_patiently(platform, lock):
         return 3
@@ -46,7 +56,7 @@ def main(folder: str) -> int:
     signal.signal(signal.SIGTERM, lambda number, frame: terminations.append(number))
     ending: dict[str, Any] = {"schema_version": 1, "exit_code": None, "cause": "keeper_error", "detail": None}
     ending |= {"started_utc": _utc(), "cpu_s": None, "peak_memory_bytes": None}
-    began = time.monotonic()
+    began = platform.awake_seconds()
     tree: Any = None
     platform.keep_awake(True)  # for as long as this process lives, whatever becomes of the daemon
     try:
@@ -59,11 +69,14 @@ def main(folder: str) -> int:
     if tree is not None:
         tree.end_all()
         ending["cpu_s"], ending["peak_memory_bytes"] = tree.usage()
-    ended = ending.pop("ended", None) or time.monotonic()
+    ended = ending.pop("ended", None) or platform.awake_seconds()
     ending |= {"ended_utc": _utc(), "duration_s": round(ended - began, 3)}
     ending |= {"started_monotonic_s": round(began, 3), "ended_monotonic_s": round(ended, 3)}
-    _write_ending(folder, ending)
     platform.keep_awake(False)
+    while not _ending_is_written(folder, ending, lambda error: presence.goes_by(error, folder, drive)):
+        if terminations:  # the machine shuts down
+            break
+        time.sleep(_TRY_AGAIN_S)
     return 0
 
 
@@ -95,31 +108,72 @@ def _hold(
     identity = {"pid": pid, "identity": platform.process_identity(pid)}
     keeper = {"keeper_pid": os.getpid(), "keeper_identity": platform.process_identity(os.getpid())}
     _write_if_possible(folder, "started.json", {**identity, **keeper, "started_utc": _utc()})
-    cause = _wait(spec, tree, terminations)
-    ending["ended"] = time.monotonic()
+    logs = _BoundedLogs(spec, platform.free_range)
+    cause = _wait(spec, tree, terminations, platform.awake_seconds, logs.look)
+    ending["ended"] = platform.awake_seconds()
     tree.end_all()
     ending |= {"cause": cause, "exit_code": tree.exit_code()}
     if cause == "exited" and os.name != "nt" and ending["exit_code"] < 0:
         ending |= {"cause": "signalled", "detail": f"signal {-ending['exit_code']}"}
 
 
-def _wait(spec: dict[str, Any], tree: Any, terminations: list[int]) -> str:
-    """Wait until the command ends by itself, is asked to stop, or reaches its deadline; return the cause."""
-    deadline = None if spec["deadline_s"] is None else time.monotonic() + spec["deadline_s"]
+def _wait(
+    spec: dict[str, Any],
+    tree: Any,
+    terminations: list[int],
+    now: Callable[[], float] = time.monotonic,
+    meanwhile: Callable[[float], None] = lambda now_s: None,
+) -> str:
+    """Wait until the command ends by itself, is asked to stop, or reaches its deadline; return the cause.
+
+    ``now`` tells the seconds awake: a deadline does not come nearer while the machine sleeps. ``meanwhile`` is called
+    with them at each look.
+    """
+    deadline = None if spec["deadline_s"] is None else now() + spec["deadline_s"]
     while not tree.wait(_LOOK_S):
-        cause = _reason_to_stop(spec, deadline, terminations)
+        meanwhile(now())
+        is_late = deadline is not None and now() >= deadline
+        cause = _reason_to_stop(spec, is_late, terminations)
         if cause is None:
             continue
         if cause != "stopped":
             _touch(spec["stop_file"])
         tree.interrupt()
-        patience_ends = time.monotonic() + spec["grace_s"]
-        while time.monotonic() < patience_ends and not tree.wait(0.05):
+        patience_ends = now() + spec["grace_s"]
+        while now() < patience_ends and not tree.wait(0.05):
             pass
         return cause
     if os.path.exists(spec["stop_file"]):  # noqa: PTH110
         return "stopped"
     return "interrupted" if _shut_down(tree.exit_code(), terminations) else "exited"
+
+
+class _BoundedLogs:
+    """Keep the logs of a command within the disk that they may take: a first quarter and a last half stay."""
+
+    def __init__(self, spec: dict[str, Any], free_range: Callable[[str, int, int], bool]) -> None:
+        self._most: int = spec.get("log_max_bytes") or 0
+        self._free_range = free_range
+        self._freed = {spec[name]: self._most // 4 for name in ("stdout", "stderr") if self._most}
+        self._next_s = 0.0
+
+    def look(self, now_s: float) -> None:
+        """Give up what a log has too much, about once a second; a file system that cannot is not asked again."""
+        if not self._freed or now_s < self._next_s:
+            return
+        self._next_s = now_s + _LOG_LOOK_S
+        for path, begin in list(self._freed.items()):
+            try:
+                end = os.path.getsize(path) - self._most // 2  # noqa: PTH202
+                if end - begin < max(self._most // 4, _LEAST_GIVEN_UP_BYTES):
+                    continue
+                can = self._free_range(path, begin, end - begin)
+            except OSError:  # its drive is away
+                continue
+            if can:
+                self._freed[path] = end
+            else:
+                del self._freed[path]
 
 
 def _shut_down(exit_code: int, terminations: list[int]) -> bool:
@@ -132,12 +186,12 @@ def _shut_down(exit_code: int, terminations: list[int]) -> bool:
     return bool(terminations)
 
 
-def _reason_to_stop(spec: dict[str, Any], deadline: float | None, terminations: list[int]) -> str | None:
+def _reason_to_stop(spec: dict[str, Any], is_late: bool, terminations: list[int]) -> str | None:
     if os.path.exists(spec["stop_file"]):  # noqa: PTH110
         return "stopped"
     if terminations:  # the machine shuts down
         return "interrupted"
-    return "deadline" if deadline is not None and time.monotonic() >= deadline else None
+    return "deadline" if is_late else None
 
 
 def _reserve(folder: str) -> None:
@@ -145,6 +199,17 @@ def _reserve(folder: str) -> None:
         stream.write(b" " * _RESERVE_BYTES)
         stream.flush()
         os.fsync(stream.fileno())
+
+
+def _ending_is_written(folder: str, ending: dict[str, Any], goes_by: Callable[[OSError], bool]) -> bool:
+    """Write ``exit.json``; tell whether it is there. Raises OSError for what does not go by."""
+    try:
+        _write_ending(folder, ending)
+    except OSError as error:
+        if not goes_by(error):
+            raise
+        return False
+    return True
 
 
 def _write_ending(folder: str, ending: dict[str, Any]) -> None:

@@ -26,6 +26,7 @@ assert sys.platform != "win32"
 _FLOCK = "hhqqi4x"
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_PUNCH_HOLE_AND_KEEP_SIZE = 0x03
 _TAG_VARIABLE = "LLM_LOOP_RUN"
 _SWEEP_S = 5.0
 LONGEST_WORKING_FOLDER: int | None = None  # no limit of its own
@@ -65,6 +66,39 @@ def is_locked(path: str | Path) -> bool:
         request = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
         answer = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, request)
         return bool(struct.unpack(_FLOCK, answer)[0] != fcntl.F_UNLCK)
+    finally:
+        os.close(descriptor)
+
+
+# ---------------------------------------------------------------- time
+
+
+def awake_seconds() -> float:
+    """Return seconds that never step backwards and stand still while the machine sleeps."""
+    return time.monotonic()
+
+
+def slept_seconds() -> float:
+    """Return for how long the machine has slept since it was started, in seconds; 0 where that is not told."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return 0.0 if clock is None else max(0.0, time.clock_gettime(clock) - time.clock_gettime(time.CLOCK_MONOTONIC))
+
+
+# ---------------------------------------------------------------- files
+
+
+def free_range(path: str, begin: int, length: int) -> bool:
+    """Give the disk back what a file holds in a range: it keeps its length and reads as zeros there.
+
+    False where the file system cannot. Raises OSError when the file cannot be opened.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(libc, "fallocate64"):
+        return False
+    libc.fallocate64.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        return bool(libc.fallocate64(descriptor, _PUNCH_HOLE_AND_KEEP_SIZE, begin, length) == 0)
     finally:
         os.close(descriptor)
 

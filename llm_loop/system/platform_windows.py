@@ -48,6 +48,8 @@ _KEPT_HANDLERS: list[Any] = []
 _LOCKFILE_FAIL_IMMEDIATELY = 1
 _ERROR_LOCK_VIOLATION = 33
 _ERROR_IO_PENDING = 997
+_FSCTL_SET_SPARSE = 0x000900C4
+_FSCTL_SET_ZERO_DATA = 0x000980C8
 _ES_CONTINUOUS = 0x80000000
 _ES_SYSTEM_REQUIRED = 0x00000001
 LONGEST_WORKING_FOLDER: int | None = 258  # MAX_PATH without the backslash and the zero that CreateProcess adds
@@ -156,6 +158,9 @@ def _kernel() -> Any:
     kernel.CreateProcessW.argtypes += [wintypes.LPCWSTR, pointer, pointer]
     kernel.SetThreadExecutionState.argtypes = [wintypes.DWORD]
     kernel.SetThreadExecutionState.restype = wintypes.DWORD
+    kernel.QueryUnbiasedInterruptTime.argtypes = [ctypes.POINTER(ctypes.c_ulonglong)]
+    kernel.GetTickCount64.restype = ctypes.c_ulonglong
+    kernel.DeviceIoControl.argtypes = [handle, number, pointer, number, pointer, number, pointer, pointer]
     kernel.CloseHandle.argtypes = [handle]
     return kernel
 
@@ -199,6 +204,42 @@ def is_locked(path: str | Path) -> bool:
             raise ctypes.WinError(code)
         kernel.UnlockFileEx(handle, 0, 1, 0, ctypes.byref(place))
         return False
+    finally:
+        os.close(descriptor)
+
+
+# ---------------------------------------------------------------- time
+
+
+def awake_seconds() -> float:
+    """Return seconds that never step backwards and stand still while the machine sleeps (Python's go on then)."""
+    units = ctypes.c_ulonglong()
+    _kernel().QueryUnbiasedInterruptTime(ctypes.byref(units))
+    return units.value / 1e7
+
+
+def slept_seconds() -> float:
+    """Return for how long the machine has slept since it was started, in seconds, to about 0.03."""
+    return max(0.0, _kernel().GetTickCount64() / 1e3 - awake_seconds())
+
+
+# ---------------------------------------------------------------- files
+
+
+def free_range(path: str, begin: int, length: int) -> bool:
+    """Give the disk back what a file holds in a range: it keeps its length and reads as zeros there.
+
+    False where the file system cannot. Raises OSError when the file cannot be opened.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_BINARY | os.O_NOINHERIT)
+    try:
+        handle, answered = wintypes.HANDLE(msvcrt.get_osfhandle(descriptor)), wintypes.DWORD()
+        span = (ctypes.c_longlong * 2)(begin, begin + length)
+        control = functools.partial(_kernel().DeviceIoControl, handle)
+        rest = (None, 0, ctypes.byref(answered), None)
+        if not control(_FSCTL_SET_SPARSE, None, 0, *rest):
+            return False
+        return bool(control(_FSCTL_SET_ZERO_DATA, span, ctypes.sizeof(span), *rest))
     finally:
         os.close(descriptor)
 

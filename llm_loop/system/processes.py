@@ -52,6 +52,8 @@ class HeldCommand:
     """Hold what a keeper needs to know. ``argv[0]`` is absolute; times in seconds.
 
     ``tag`` is the LLM_LOOP_RUN of the command's environment: by it, what outlives a killed keeper is found.
+    ``log_max_bytes`` is the disk that ``stdout`` and ``stderr`` may take, each, where the file system can give up the
+    middle of a file; None is no limit.
     """
 
     argv: tuple[str, ...]
@@ -63,6 +65,7 @@ class HeldCommand:
     deadline_s: float | None = None
     stdin: Path | None = None
     tag: str | None = None
+    log_max_bytes: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the form of ``spec.json``; the environment is not part of it."""
@@ -77,6 +80,7 @@ class HeldCommand:
             "grace_s": self.grace_s,
             "deadline_s": self.deadline_s,
             "tag": self.tag,
+            "log_max_bytes": self.log_max_bytes,
         }
 
 
@@ -269,6 +273,11 @@ def _tag_of(folder: Path) -> str | None:
 def sweep(tag: str) -> int:
     """End whatever still carries the tag after a keeper's death; return how many processes."""
     return platform.sweep(tag)
+
+
+def identity_of(pid: int) -> str | None:
+    """Return an opaque text for a living process of this machine, None for none: a reused pid never matches."""
+    return platform.process_identity(pid)
 
 
 def start_detached(argv: Sequence[str], env: Mapping[str, str], output: IO[bytes]) -> tuple[Started, str | None]:

@@ -25,7 +25,7 @@ from llm_loop.stages.observe import read_search_space
 from llm_loop.system import files, processes
 from llm_loop.system.clock import SystemClock
 from llm_loop.system.instance_lock import InstanceLock, is_held
-from llm_loop.views.wording import typed
+from llm_loop.views.wording import idle_of, typed
 
 DEFAULT_CONFIG = Path("config/daemon_config.json")
 _BACKGROUND_PATIENCE_S = 20.0
@@ -111,13 +111,16 @@ def _start(arguments: argparse.Namespace) -> int:
     _say_how_it_decides(config, paths)
     if arguments.detach or arguments.new_window:
         return _start_elsewhere(arguments, paths)
-    with InstanceLock(paths.instance_lock, holder(paths)):
-        daemon = Daemon(paths, config_path, os.environ, SystemClock(), limits)
+    with InstanceLock(paths.instance_lock, holder(paths)) as lock:
+        daemon = Daemon(paths, config_path, os.environ, SystemClock(), limits, lock)
         view = None if arguments.quiet else _start_view(paths, plain=arguments.plain)
         reason = daemon.run()
     if view is not None:
         _let_view_finish(view)
     print(f"llm_loop ended: {reason}.")
+    use = daemon.slot_use
+    if (idle := idle_of(use.idle_fraction(), use.figures(), config.max_parallel_runs)) is not None:
+        print(f"Run slots: {idle}, from the first launch to the last end of each.")
     return 0
 
 
@@ -188,14 +191,15 @@ def _start_elsewhere(arguments: argparse.Namespace, paths: WorkspacePaths) -> in
         print(f"llm_loop starts in a window of its own (pid {window.pid}).")
         return 0
     paths.logs.mkdir(parents=True, exist_ok=True)
+    before = files.signature(paths.heartbeat)
     with paths.daemon_log.open("ab") as output:
         process, notice = processes.start_detached(argv, os.environ, output)
     if notice is not None:
         talk(f"note: {notice}")
-    return _await_heartbeat(process, paths)
+    return _await_heartbeat(process, paths, before)
 
 
-def _await_heartbeat(process: processes.Started, paths: WorkspacePaths) -> int:
+def _await_heartbeat(process: processes.Started, paths: WorkspacePaths, before: tuple[int, int] | None) -> int:
     give_up = time.monotonic() + _BACKGROUND_PATIENCE_S
     while time.monotonic() < give_up:
         if (code := process.poll()) is not None:
@@ -204,7 +208,7 @@ def _await_heartbeat(process: processes.Started, paths: WorkspacePaths) -> int:
                 raise CommandError(f"the loop ended at once (exit code {code}): {said[-1] if said else 'no word'}")
             print(f"llm_loop ran and ended already; its words are in {paths.daemon_log}.")
             return 0
-        if _beats(paths):
+        if _beats(paths, before):
             print(f"llm_loop runs in the background. Look: {typed('status')}. End: {typed('stop')}.")
             return 0
         time.sleep(0.1)
@@ -213,10 +217,10 @@ def _await_heartbeat(process: processes.Started, paths: WorkspacePaths) -> int:
     )
 
 
-def _beats(paths: WorkspacePaths) -> bool:
-    """Tell whether the daemon that holds the workspace has written its first heartbeat."""
+def _beats(paths: WorkspacePaths, before: tuple[int, int] | None) -> bool:
+    """Tell whether the daemon that holds the workspace has written a heartbeat since ``before``."""
     try:
-        fresh = time.time() - paths.heartbeat.stat().st_mtime < 3.0
+        fresh = files.signature(paths.heartbeat) != before
         return fresh and is_held(paths.instance_lock) and files.read_json(paths.heartbeat)["daemon_status"] == "running"
     except (OSError, CorruptFileError, KeyError):
         return False

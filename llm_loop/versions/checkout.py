@@ -209,12 +209,17 @@ def _rules_of(request: CheckoutRequest) -> CodeRules:
 
 
 def _take_over(request: CheckoutRequest) -> None:
-    """Rename a released checkout to the wanted name, if there is one; whose rename fails leaves it to others."""
+    """Rename a released checkout to the wanted name, if there is one; whose rename fails leaves it to others.
+
+    Both names are recorded until it is done: wherever this is cut short, no folder is without a record.
+    """
     for old in _free(request.checkouts):
         with suppress(OSError, FileWriteError):
-            os.rename(_record(request.checkouts, old), _record(request.checkouts, request.checkout_id))  # noqa: PTH104
-            os.rename(_index(request.checkouts, old), _index(request.checkouts, request.checkout_id))  # noqa: PTH104
+            write_record(request.checkouts, request.checkout_id, {"state": "open"})
             os.rename(request.checkouts / old, request.folder)  # noqa: PTH104
+            with suppress(OSError):  # then each file is looked at
+                os.rename(_index(request.checkouts, old), _index(request.checkouts, request.checkout_id))  # noqa: PTH104
+            forget(request.checkouts, old)
             return
 
 

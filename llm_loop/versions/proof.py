@@ -13,7 +13,6 @@ import json
 import os
 import re
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 
 from llm_loop.contract.outside_file import read_outside
 from llm_loop.errors import CommandError
+from llm_loop.system.clock import SystemClock
 from llm_loop.system.files import read_tail
 from llm_loop.system.held_child import ChildEnd, ChildLimits, hold
 from llm_loop.versions.proof_child import MARK
@@ -154,7 +154,7 @@ def _asked(modules: Sequence[EditedModule], python: Interpreter, checkout: Path)
                 stdout=told,
                 stderr=said,
                 limits=ChildLimits(
-                    until_s=time.monotonic() + python.deadline_s,
+                    until_s=SystemClock().monotonic() + python.deadline_s,
                     stop_file=folder / "STOP",
                     max_output_bytes=_LOUDEST_BYTES,
                 ),

@@ -1,26 +1,32 @@
-"""What a person should know of: errors, refusals of files and settings, repairs, a short disk."""
+"""What a person should know of: errors, refusals of files and settings, repairs, what only a person can mend."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
+from llm_loop.memory.interventions import NEEDED, id_of
 from llm_loop.views.untrusted import text_of, whole_of
 
 KINDS = frozenset(
     "error config_refused file_not_written launch_failed repaired history_damaged disk_short "
-    "agent_out code_version sandbox_chosen needs_human".split()
+    "agent_out code_version sandbox_chosen needs_human request_unreadable "
+    "written_again drive_away".split()
 )
 _CHARACTERS = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alarm:
-    """Hold one alarm of the journal: when, its event's kind, and one line of what it says."""
+    """Hold one alarm of the journal: when, its event's kind, and one line of what it says.
+
+    ``about`` is the id of the reason for which a person is needed; None for other kinds.
+    """
 
     at_utc: str | None
     kind: str
     text: str
+    about: str | None = None
 
 
 def alarm_of(event: dict[str, Any]) -> Alarm | None:
@@ -28,7 +34,8 @@ def alarm_of(event: dict[str, Any]) -> Alarm | None:
     if event.get("event") not in KINDS or not _concerns_a_person(event):
         return None
     kind = str(event["event"])
-    return Alarm(at_utc=text_of(event.get("ts_utc"), 40), kind=kind, text=_words(kind, event))
+    about = (text_of(event.get("id"), 40) or id_of(event.get("seq", 0))) if kind == NEEDED else None
+    return Alarm(at_utc=text_of(event.get("ts_utc"), 40), kind=kind, text=_words(kind, event), about=about)
 
 
 def _concerns_a_person(event: dict[str, Any]) -> bool:
@@ -70,6 +77,15 @@ def _words(kind: str, event: dict[str, Any]) -> str:
         case "needs_human":
             to_do = text_of(event.get("what_to_do"), _CHARACTERS)
             return f"a person is needed: {why}" + (f"; {to_do}" if to_do else "")
+        case "request_unreadable":
+            aside = text_of(event.get("set_aside"), 120)
+            where = f"set aside as {aside}" if aside else "it stays there"
+            return f"a file in the inbox is no request: {text_of(event.get('file'), 120)}: {why}; {where}"
+        case "written_again":
+            return f"nothing could be written for {whole_of(event.get('for_s'))} s ({why}); it can again"
+        case "drive_away":
+            path, seconds = text_of(event.get("path"), _CHARACTERS), whole_of(event.get("for_s"))
+            return f"the drive of {path} was not there for {seconds} s; the loop waited"
         case "disk_short":
             free, wanted = whole_of(event.get("free_mb")), whole_of(event.get("wanted_mb"))
             return f"only {free} MB of disk are free, {wanted} MB are wanted: nothing new is launched"

@@ -29,7 +29,8 @@ class Signs:
 
     ``lock_held`` is None where the lock cannot be looked at. ``lock_taken_ns`` and ``beat_changed_ns``
     are times of change; ``beat`` the heartbeat, ``last_word`` the last ``daemon_started`` or
-    ``daemon_ended`` event, both None where there is none.
+    ``daemon_ended`` event, both None where there is none. ``beat_age_s`` is the heartbeat's age in seconds awake where
+    who wrote it lives on this machine, which no clock that jumps and no sleep makes wrong; else None.
     """
 
     lock_held: bool | None
@@ -37,12 +38,15 @@ class Signs:
     beat: dict[str, Any] | None
     beat_changed_ns: int | None
     last_word: dict[str, Any] | None
+    beat_age_s: float | None = None
 
     @property
     def beat_is_own(self) -> bool:
         """Tell whether the heartbeat is of the daemon that took the lock last, not of one before it."""
         if self.beat is None or self.beat_changed_ns is None:
             return False
+        if self.beat_age_s is not None and self.beat.get("daemon_status") != "stopped":
+            return True
         return self.lock_taken_ns is None or self.beat_changed_ns >= self.lock_taken_ns
 
 
@@ -91,7 +95,7 @@ def judge(signs: Signs, now: datetime) -> DaemonStatus:
 def _judged(signs: Signs, now: datetime) -> DaemonStatus:
     beat = dict_of(signs.beat)
     said_stopped = beat.get("daemon_status") == "stopped"
-    if signs.lock_held is False or (signs.lock_held is None and not _is_fresh(beat, now)):
+    if signs.lock_held is False or (signs.lock_held is None and not _is_fresh(signs, beat, now)):
         return _gone(signs, said_stopped)
     if signs.beat_is_own and said_stopped:
         return _of_beat(beat, Condition.STOPPED)
@@ -137,13 +141,15 @@ def _of_beat(beat: dict[str, Any], condition: Condition, silent_s: float | None 
     )
 
 
-def _is_fresh(beat: dict[str, Any], now: datetime) -> bool:
-    age_s = _age(beat, now)
+def _is_fresh(signs: Signs, beat: dict[str, Any], now: datetime) -> bool:
+    age_s = _age(beat, now) if signs.beat_age_s is None else signs.beat_age_s
     return age_s is not None and age_s < FRESH_S and beat.get("daemon_status") != "stopped"
 
 
 def _silence(signs: Signs, now: datetime) -> float:
     """Return the seconds since the last sign of life: a heartbeat, or the taking of the lock."""
+    if signs.beat_age_s is not None and signs.beat_is_own:
+        return round(signs.beat_age_s, 1)
     ages = [_age(dict_of(signs.beat), now)] if signs.beat_is_own else []
     if signs.lock_taken_ns is not None:
         ages.append(max(0.0, now.timestamp() - signs.lock_taken_ns / 1e9))

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from llm_loop.memory.journal import Event
+from llm_loop.memory.queue import approval_words
 from llm_loop.views.alarms import alarm_of
 from llm_loop.views.decisions import LABEL_CHARACTERS, mentor_word, of_cycle_event, refusals_of
 from llm_loop.views.untrusted import dict_of, list_of, text_of, texts_of, whole_of
 from llm_loop.views.wording import against, gate_of, local_time, mentor_of, outcome_of
 
 _TEXT_CHARACTERS = 300
+_MOST_REASONS = 4
+_ASKED = {"queue_add": "queues", "cancel": "cancels", "approve": "approves", "reject": "rejects"}
 _AGAINST = {"contract": "unusable answer", "call": "failed call"}
 
 
@@ -40,7 +43,9 @@ class EventLines:
         gate = "gate passed" + (f" ({words} before)" if words else "")
         category = text_of(dict_of(run.get("decision")).get("idea_category"), 40)
         mentor = mentor_of(mentor_word(record.get("review")))
-        return [f"{_cycle(event)} decided {label} ({category}) by {text_of(run.get('proposer'), 40)}: {gate}; {mentor}"]
+        line = f"{_cycle(event)} decided {label} ({category}) by {text_of(run.get('proposer'), 40)}: {gate}; {mentor}"
+        waits = run.get("approval") == "waiting"
+        return [line, *([f"{run_id} {label} waits for {approval_words(run_id)}"] if waits else [])]
 
     def review(self, event: Event) -> list[str]:
         """Tell the mentor's word, and what the gate said of its own decision."""
@@ -68,6 +73,17 @@ class EventLines:
             why = f": {decision.detail}" if decision.outcome in ("failed", "lost") and decision.detail else ""
             return [f"{decision.run_id} {decision.label} {outcome_of(decision)}{why}"]
         return [f"{_cycle(event)} {outcome_of(decision)}; {gate_of(decision)}; {mentor_of(decision.mentor)}"]
+
+    def answered(self, event: Event) -> list[str]:
+        """Tell what a person asked, and that it was refused where it was."""
+        asked = _ASKED.get(str(event.get("request")), "asks something")
+        runs = ", ".join(self.name({"run_id": run_id}) for run_id in texts_of(event.get("run_ids"), 40))
+        if not event.get("accepted"):
+            why = "; ".join(texts_of(event.get("why"), _TEXT_CHARACTERS)[:_MOST_REASONS]) or "no reason given"
+            return [f"a person {asked}, refused: {why}"]
+        reason = text_of(event.get("stop_reason"), _TEXT_CHARACTERS)
+        note = "" if reason is None or ": " not in reason else f": {reason.partition(': ')[2]}"
+        return [f"a person {asked} {runs}{note}"]
 
     def name(self, event: Event) -> str:
         """Return id and label of the event's run."""
@@ -115,6 +131,7 @@ _TELL: dict[str, Callable[[EventLines, Event], list[str]]] = {
     "cycle": EventLines.closed,
     "human_edit": lambda _, e: [f"a person changed {_said(e, 'path')}"],
     "config_changed": lambda _, e: [f"configuration changed: {', '.join(texts_of(e.get('keys'))) or 'no value'}"],
+    "request_answered": EventLines.answered,
     "flag_consumed": lambda _, e: [f"flag {_said(e, 'flag')} seen"],
     "agent_out": lambda _, e: [f"{_agent(e)} rests until {local_time(e.get('until_utc'))}: {_said(e, 'cause')}"],
     "agent_back": lambda _, e: [f"{_agent(e)} answers again"],
@@ -122,5 +139,8 @@ _TELL: dict[str, Callable[[EventLines, Event], list[str]]] = {
     "paused": lambda _, e: ["paused: nothing new is launched"],
     "resumed": lambda _, e: ["resumed"],
     "notice": lambda _, e: [f"note: {_said(e, 'text')}"],
+    "human_no_longer_needed": lambda _, e: [f"no person is needed any more ({_said(e, 'id')}): {_said(e, 'why')}"],
+    "clock_jumped": lambda _, e: [f"the clock jumped by {whole_of(e.get('by_s'))} s: times before it do not compare"],
+    "machine_slept": lambda _, e: [f"the machine slept for {whole_of(e.get('seconds'))} s; that counts against no run"],
     "disk_free_again": lambda _, e: [f"disk is free again ({whole_of(e.get('free_mb'))} MB)"],
 }

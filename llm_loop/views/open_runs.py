@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from llm_loop.contract.paths import WorkspacePaths
-from llm_loop.contract.run import Run, RunState
+from llm_loop.contract.run import Approval, Run, RunState
 from llm_loop.memory import state
+from llm_loop.memory.queue import approval_words
 from llm_loop.memory.state import LoopState
 from llm_loop.views.condition import DaemonStatus
 from llm_loop.views.decisions import LABEL_CHARACTERS, mentor_word
@@ -30,8 +31,6 @@ def read_state(path: Path) -> LoopState | None:
         numbers = (run.cycle, *(one.number for one in run.attempts))
         if not all(isinstance(text, str) for text in texts) or not all(isinstance(number, int) for number in numbers):
             raise ValueError(f"the run {run.run_id!r} is not as the loop writes runs")
-    if loop is not None:
-        loop.slot_use.idle_fraction()
     return loop
 
 
@@ -46,7 +45,14 @@ def runs_in_slots(
 
 def runs_that_wait(loop: LoopState, beat: dict[str, Any], daemon: DaemonStatus) -> tuple[WaitingRun, ...]:
     """Return the runs that wait for a slot, and what for, as the heartbeat ``beat`` tells it."""
-    return tuple(_waiting(run, reason_to_wait(beat, daemon, run.run_id)) for run in loop.in_state(*_WAITING))
+    return tuple(_waiting(run, _waits_for(run, beat, daemon)) for run in loop.in_state(*_WAITING))
+
+
+def _waits_for(run: Run, beat: dict[str, Any], daemon: DaemonStatus) -> str | None:
+    """Return what a run waits for: a living daemon's word, else what its own state says."""
+    if not daemon.lives and run.state is RunState.STAGED and run.approval is Approval.WAITING:
+        return approval_words(clean(run.run_id, 40))
+    return reason_to_wait(beat, daemon, run.run_id)
 
 
 def _run(run: Run, progress: dict[str, Any], daemon: DaemonStatus, paths: WorkspacePaths) -> RunStatus:
@@ -93,5 +99,6 @@ def _waiting(run: Run, waits_for: str | None) -> WaitingRun:
         proposer=text_of(run.proposer, 40),
         builds_on=tuple(text for one in list_of(decision.get("builds_on")) if (text := text_of(one, 40))),
         mentor=mentor_word(dict_of(run.cycle_record).get("review")),
+        approval=None if run.approval is None else run.approval.value,
         waits_for=waits_for,
     )

@@ -17,12 +17,16 @@ from llm_loop.agents.codex_home import is_ready
 from llm_loop.config import Config, load_config
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.memory.agent_use import AgentUse
+from llm_loop.memory.interventions import Interventions
 from llm_loop.memory.mentor_worth import MentorWorth
+from llm_loop.memory.slot_use import SlotUse
 from llm_loop.memory.state import LoopState
 from llm_loop.system.clock import Clock, utc_text
 from llm_loop.system.instance_lock import is_held
+from llm_loop.system.processes import identity_of
 from llm_loop.views.agents_status import AgentsStatus, agents_status, sandbox_status
 from llm_loop.views.alarms import Alarm, alarm_of
+from llm_loop.views.calls_for_people import CallsForPeople, HumanReason
 from llm_loop.views.condition import DaemonStatus, Signs, judge
 from llm_loop.views.decisions import DecisionStatus, of_cycle_event, of_open_run
 from llm_loop.views.devices_status import devices_of
@@ -32,7 +36,7 @@ from llm_loop.views.past_outages import PastOutages
 from llm_loop.views.ranking import Ranking, read_object
 from llm_loop.views.snapshot import FinishUp, Snapshot
 from llm_loop.views.typed_values import fits
-from llm_loop.views.untrusted import clean, dict_of, number_of, text_of
+from llm_loop.views.untrusted import clean, dict_of, number_of, text_of, whole_of
 from llm_loop.views.watched_file import WatchedFile
 
 DEFAULT_CONFIG = Path("config/daemon_config.json")
@@ -53,6 +57,7 @@ class SnapshotReader:
         self._journal = JournalTail(paths.events)
         self._cycles: deque[DecisionStatus] = deque(maxlen=_DECISIONS)
         self._alarms: deque[Alarm] = deque(maxlen=_ALARMS)
+        self._calls = CallsForPeople()
         self._past_outages = PastOutages()
         self._last_word: dict[str, Any] | None = None
 
@@ -69,6 +74,7 @@ class SnapshotReader:
         daemon = self._judge(lock_held, beat or None, now)
         self._follow_config(daemon)
         loop = self._state.look() or LoopState()
+        reasons = self._calls.open(loop, beat, daemon)
         ranking = self._ranking
         ranking.look(self.config())
         return Snapshot(
@@ -88,10 +94,13 @@ class SnapshotReader:
             best=ranking.best(beat),
             leaderboard=ranking.board,
             run_counts=_counts(ranking.states, loop),
-            idle_fraction=_idle(beat, loop),
+            idle_fraction=loop.slot_use.idle_fraction(),
+            slot_use=tuple(loop.slot_use.figures()),
             finish_up=self._look_at_finish_up(),
             paused=self._paths.pause.exists(),
-            alarms=tuple(self._alarms),
+            needs_human=bool(reasons),
+            human_intervention_reasons=reasons,
+            alarms=self._open_alarms(reasons),
             notes=self._notes(lock_held),
         )
 
@@ -112,8 +121,17 @@ class SnapshotReader:
             beat=beat,
             beat_changed_ns=self._heartbeat.changed_ns,
             last_word=self._last_word,
+            beat_age_s=None if beat is None else self._age_awake(beat),
         )
         return judge(signs, now)
+
+    def _age_awake(self, beat: dict[str, Any]) -> float | None:
+        """Return a heartbeat's age in seconds awake; None where who wrote it does not live on this machine."""
+        pid, identity = whole_of(beat.get("pid")), text_of(beat.get("identity"), 200)
+        at_s = number_of(beat.get("updated_awake_s"))
+        if pid is None or identity is None or at_s is None or identity_of(pid) != identity:
+            return None
+        return max(0.0, self._clock.monotonic() - at_s)
 
     def _follow_config(self, daemon: DaemonStatus) -> None:
         """Look at the configuration that the daemon was started with."""
@@ -164,8 +182,10 @@ class SnapshotReader:
         if self._journal.restarted:
             self._cycles.clear()
             self._alarms.clear()
+            self._calls.clear()
             self._past_outages.clear()
         for event in events:
+            self._calls.follow(event)
             self._past_outages.follow(event)
             if event["event"] == "cycle":
                 self._cycles.append(of_cycle_event(event))
@@ -173,6 +193,11 @@ class SnapshotReader:
                 self._last_word = event
             elif (alarm := alarm_of(event)) is not None:
                 self._alarms.append(alarm)
+
+    def _open_alarms(self, reasons: tuple[HumanReason, ...]) -> tuple[Alarm, ...]:
+        """Return the alarms, without the calls for a person whose reason has gone."""
+        ids = {one.id for one in reasons}
+        return tuple(alarm for alarm in self._alarms if alarm.about is None or alarm.about in ids)
 
     def _decisions(self, loop: LoopState) -> tuple[DecisionStatus, ...]:
         """Return the closed cycles and those of open runs, in the order of their opening."""
@@ -201,7 +226,13 @@ def _read_state(path: Path) -> LoopState | None:
     """
     loop = read_state(path)
     if loop is not None:
-        for value, kind in ((loop.agent_use, AgentUse), (loop.mentor_worth, MentorWorth)):
+        shown = (
+            (loop.slot_use, SlotUse),
+            (loop.agent_use, AgentUse),
+            (loop.mentor_worth, MentorWorth),
+            (loop.interventions, Interventions),
+        )
+        for value, kind in shown:
             if not fits(value, kind):
                 raise ValueError(f"{kind.__name__} is not as the loop writes it")
     return loop
@@ -212,9 +243,3 @@ def _counts(ended: Mapping[str, int], loop: LoopState) -> dict[str, int]:
     counts = Counter(ended)
     counts.update(run.state.value for run in loop.runs.values() if not run.state.is_final)
     return dict(counts)
-
-
-def _idle(beat: Mapping[str, Any], loop: LoopState) -> float | None:
-    said = number_of(beat.get("idle_fraction"))
-    share = loop.slot_use.idle_fraction() if said is None else said
-    return None if share is None else round(min(1.0, max(0.0, share)), 4)

@@ -23,10 +23,12 @@ from llm_loop.views.wording import (
     Glyphs,
     bar,
     better,
+    call_of,
     condition_of,
     duration,
     failing_notice,
     gate_of,
+    idle_of,
     local_offset,
     local_time,
     mentor_of,
@@ -125,13 +127,13 @@ def _header(page: _Page, snapshot: Snapshot) -> None:
     since = "" if age_s is None else f" ({duration(age_s)})"
     page.paragraph(f"llm_loop  {name}", "bold")
     page.paragraph(f"{condition_of(snapshot)}{since}", style)
-    idle = snapshot.idle_fraction
+    idle = idle_of(snapshot.idle_fraction, snapshot.slot_use, daemon.slots)
     page.flow(
         [
             (f"phase: {daemon.phase}", "") if daemon.lives and daemon.phase else None,
             (f"cycle {daemon.cycle}", "") if daemon.cycle is not None else None,
             (f"decides: {with_local_times(snapshot.decides, snapshot.taken_utc)}", ""),
-            (f"idle {idle:.0%}", "") if idle is not None else None,
+            (idle, "") if idle is not None else None,
             (f"runs: {_counts(snapshot)}", "") if snapshot.run_counts else None,
             (f"pid {daemon.pid}", "dim") if daemon.lives and daemon.pid is not None else None,
             (f"local time {local_time(snapshot.taken_utc)} ({_offset(snapshot)})", "dim"),
@@ -141,8 +143,12 @@ def _header(page: _Page, snapshot: Snapshot) -> None:
         page.paragraph(notice, "bold yellow")
     if (notice := failing_notice(snapshot)) is not None:
         page.paragraph(notice, "bold red")
+    for call in snapshot.human_intervention_reasons:
+        page.paragraph(call_of(call), "bold red", most=3)
+    told = {call.phase for call in snapshot.human_intervention_reasons}
     for source, reason in (daemon.holds or {}).items() if daemon.lives and not daemon.ending else ():
-        page.paragraph(f"holding ({source}): {reason}", "yellow")
+        if source not in told:
+            page.paragraph(f"holding ({source}): {reason}", "yellow")
     if snapshot.paused and not (daemon.lives and "pause" in (daemon.holds or {})):
         page.paragraph(f"the PAUSE flag lies here: nothing new is launched until `{typed('resume')}`", "yellow")
     if snapshot.finish_up.present:

@@ -6,8 +6,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from llm_loop.memory.leaderboard import Leaderboard
+from llm_loop.memory.slot_use import SlotFigures
 from llm_loop.views.agents_status import AgentsStatus
 from llm_loop.views.alarms import Alarm
+from llm_loop.views.calls_for_people import HumanReason
 from llm_loop.views.condition import DaemonStatus
 from llm_loop.views.decisions import DecisionStatus, MentorWord
 from llm_loop.views.devices_status import DeviceStatus
@@ -55,7 +57,8 @@ class RunStatus:
 class WaitingRun:
     """Hold a run that waits for a slot: staged, queued, or interrupted until the next start.
 
-    ``waits_for`` says what keeps it from a slot that is free: memory, a device; None where nothing does.
+    ``approval`` is waiting or approved, None for a run that needs no person's word. ``waits_for`` says what keeps it
+    from a slot that is free: that word, memory, a device; None where nothing does.
     """
 
     run_id: str
@@ -66,6 +69,7 @@ class WaitingRun:
     proposer: str | None
     builds_on: tuple[str, ...]
     mentor: MentorWord | None
+    approval: str | None
     waits_for: str | None
 
 
@@ -101,8 +105,10 @@ class Snapshot:
     - ``metric``, ``direction``: the selection metric, and whether "min" or "max" is better; None while unknown
     - ``best``, ``leaderboard``: the best run, and the first 5 places
     - ``run_counts``: runs by state, ended and open
-    - ``idle_fraction``: the share of slot time in which nothing ran, 0..1, None before the first ending
+    - ``idle_fraction``: the share of slot time in which nothing ran, 0..1, None before the first ending;
+      ``slot_use``: the same slot by slot, from its first launch to its last end
     - ``finish_up``: the finish-up file; ``paused``: whether the PAUSE flag lies there
+    - ``needs_human``: whether a person is needed, ``human_intervention_reasons`` what for, oldest first
     - ``alarms``: the last 5 of the journal's last megabyte, oldest first
     - ``notes``: what could not be read, one line each
     """
@@ -124,8 +130,11 @@ class Snapshot:
     leaderboard: Leaderboard | None
     run_counts: dict[str, int]
     idle_fraction: float | None
+    slot_use: tuple[SlotFigures, ...]
     finish_up: FinishUp
     paused: bool
+    needs_human: bool
+    human_intervention_reasons: tuple[HumanReason, ...]
     alarms: tuple[Alarm, ...]
     notes: tuple[str, ...]
     schema_version: int = SCHEMA_VERSION

@@ -10,7 +10,9 @@ from datetime import datetime
 from pathlib import Path
 
 from llm_loop.memory.leaderboard import Leaderboard
+from llm_loop.memory.slot_use import SlotFigures
 from llm_loop.system.clock import parse_utc
+from llm_loop.views.calls_for_people import HumanReason
 from llm_loop.views.decisions import DecisionStatus, MentorWord, Refusal
 from llm_loop.views.snapshot import Snapshot
 
@@ -28,6 +30,7 @@ class Glyphs:
 
 UNICODE = Glyphs(full="━", empty="─", levels="▁▂▃▄▅▆▇█", plus_minus="±", dots="…")
 _FAILURES_IN_A_ROW = 3
+_MOST_SLOTS = 64
 _UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
 ASCII = Glyphs(full="#", empty="-", levels="_.-=+*#@", plus_minus="+/-", dots="...")
 
@@ -180,6 +183,16 @@ def better(direction: str | None) -> str:
     return {"min": "smaller is better", "max": "larger is better"}.get(direction or "", "")
 
 
+def idle_of(total: float | None, used: Sequence[SlotFigures], slots: int | None) -> str | None:
+    """Write the idle share of the ``slots`` that there are: ``idle 1.8%``, behind it each one's; None before any."""
+    if total is None:
+        return None
+    shares = {one.slot: f"{one.idle_fraction:.1%}" for one in used}
+    count = max(min(slots or 0, _MOST_SLOTS), *shares)
+    each = [f"slot {slot} {shares.get(slot, 'not used yet')}" for slot in range(1, count + 1)]
+    return f"idle {total:.1%}" + (f" ({', '.join(each)})" if len(each) > 1 else "")
+
+
 def condition_of(snapshot: Snapshot) -> str:
     """Say in words how the daemon is, since when, and why."""
     daemon = snapshot.daemon
@@ -203,6 +216,13 @@ def planner_notice(snapshot: Snapshot) -> str | None:
     if snapshot.codex_login or not snapshot.codex_wanted or snapshot.decides != "built-in planner":
         return None
     return f"no Codex login: the built-in planner decides; log in with `{typed('login')}`"
+
+
+def call_of(reason: HumanReason) -> str:
+    """Write one reason for which a person is needed: its id, since when, why, what to do."""
+    since = "" if reason.since_utc is None else f" since {local_time(reason.since_utc)}"
+    to_do = f"; {reason.what_to_do}" if reason.what_to_do else ""
+    return f"a person is needed{since} ({reason.id}, {reason.phase}): {reason.why}{to_do}"
 
 
 def failing_notice(snapshot: Snapshot) -> str | None:

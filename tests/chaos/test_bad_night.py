@@ -12,10 +12,18 @@ pytestmark = [
     pytest.mark.chaos,
     pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL, and the process list of Linux"),
 ]
+NIGHTS = [
+    "--kills 8 --keepers 4 --seed 2",
+    "--steps 12 --seed 3",
+    "--keeper-steps 4 --seed 4",
+    "--full-disk 3 --seed 5",
+]
 
 
-@pytest.mark.parametrize("words", ["--kills 10 --seed 1", "--kills 10 --keepers 6 --seed 2", "--steps 15 --seed 3"])
+@pytest.mark.parametrize("words", NIGHTS)
 def test_nothing_is_lost_and_nothing_starts_twice(words: str) -> None:
     argv = [sys.executable, "-X", "utf8", str(Path(__file__).with_name("run.py")), *words.split()]
     done = subprocess.run(argv, capture_output=True, text=True, encoding="utf-8", timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
+    if "left out" in done.stdout:
+        pytest.skip(done.stdout.strip())

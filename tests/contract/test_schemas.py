@@ -16,6 +16,7 @@ from llm_loop.contract import schemas
 from llm_loop.contract.code_change import CodeChange
 from llm_loop.contract.cycle_event import CycleEvent
 from llm_loop.contract.decision import Decision
+from llm_loop.contract.request import Request
 from llm_loop.contract.result import Result
 from llm_loop.contract.review import Review
 from llm_loop.contract.run import Run
@@ -29,6 +30,7 @@ BESIDE = {
     "code_change": CodeChange,
     "run": Run,
     "cycle_event": CycleEvent,
+    "request": Request,
 }
 SPOKEN = ("decision", "review")
 """What agents answer with: structured output takes these."""
@@ -141,7 +143,7 @@ def compare(schema: Schema, kind: type, where: str) -> None:
         for inner in (hints[field], *get_args(hints[field]), *(x for y in get_args(hints[field]) for x in get_args(y))):
             if isinstance(inner, type) and issubclass(inner, StrEnum):
                 assert [value for value in node["enum"] if value is not None] == list(inner), f"{where}.{field}"
-            elif is_dataclass(inner) and "$ref" not in node:
+            elif is_dataclass(inner) and "$ref" not in node.get("items", node):
                 compare(node.get("items", node), inner, f"{where}.{field}")
 
 

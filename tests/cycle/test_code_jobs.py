@@ -49,9 +49,9 @@ def an_edit() -> Decision:
 def test_checkouts_of_a_call_in_flight_and_of_a_job_are_in_use(context: Context) -> None:
     jobs, plan = CodeJobs(context), plan_of(context)
     assert jobs._in_use() == {plan.call_id}
-    jobs.change(an_edit(), None, plan, time.monotonic())
+    jobs.change(an_edit(), None, str(plan.call_id), time.monotonic())
     (made,) = jobs._in_use() - {plan.call_id}
-    answer = answered(lambda now_s: jobs.change(an_edit(), None, plan, now_s))
+    answer = answered(lambda now_s: jobs.change(an_edit(), None, str(plan.call_id), now_s))
     assert answer.change.checkout == made, "it is in use before anybody but the job knows of it"
 
 
@@ -74,7 +74,7 @@ def test_a_prune_spares_the_checkout_of_a_call_that_has_worked_for_long(context:
 
 def test_code_that_was_accepted_does_not_run_without_its_change(context: Context) -> None:
     jobs, plan = CodeJobs(context), plan_of(context)
-    answer = answered(lambda now_s: jobs.change(an_edit(), None, plan, now_s))
+    answer = answered(lambda now_s: jobs.change(an_edit(), None, str(plan.call_id), now_s))
     context.config = replace(context.config, code_isolation=CodeIsolation.IN_PLACE)  # by a person, after the gate
     placed = jobs.place({"code": answer.change.to_json()}, an_edit(), time.monotonic())
     assert placed is not None
@@ -152,13 +152,13 @@ def test_what_was_found_at_once_holds_until_the_run_is_placed(context: Context) 
 
 def test_an_answer_that_does_not_read_is_a_reason_and_no_defect(context: Context) -> None:
     jobs, plan = CodeJobs(context), plan_of(context)
-    jobs.change(an_edit(), None, plan, time.monotonic())
+    jobs.change(an_edit(), None, str(plan.call_id), time.monotonic())
     job = context.jobs._open[f"edit-{plan.call_id}"]
 
     def damaged(now_s: float) -> Any:
         if (job.folder / "answer.json").exists():
             (job.folder / "answer.json").write_text('{"refused": null, "change": {}}', encoding="utf-8")
-        return jobs.change(an_edit(), None, plan, now_s)
+        return jobs.change(an_edit(), None, str(plan.call_id), now_s)
 
     answer = answered(damaged)
     if answer.change is None:  # the damage came before the answer was taken

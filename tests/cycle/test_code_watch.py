@@ -98,3 +98,23 @@ def test_an_end_that_was_looked_at_is_not_looked_at_again(context: Context) -> N
     watch.look(a_run(RunCode(version="v", version_at_end="v")), END)
     assert not watch.is_busy
     assert versions(context) == []
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_look_that_died_with_its_daemon_is_taken_at_the_next_start(context: Context, changed: bool) -> None:
+    repository = context.config.training_repo_root
+    (repository / "train.py").write_text("print(1)\n", encoding="utf-8")
+    looked(context, a_run(RunCode()), LAUNCH)
+    began = versions(context)[0]["version"]
+    due = {"R0001": {"attempt": 1, "began": began, "checkout": None}}
+    context.ledger.state = replace(context.ledger.state, code_looks=due)
+    if changed:
+        (repository / "train.py").write_text("print(2)\n", encoding="utf-8")
+    watch = CodeWatch(context)
+    watch.recover()
+    eventually(lambda: watch.tick(time.monotonic()) or not watch.is_busy, 30)
+    last = versions(context)[-1]
+    assert (last["moment"], last["attempt"], last["changed"], last["late"]) == (END, 1, changed, True)
+    assert context.ledger.state.code_looks == {}
+    watch.recover()
+    assert len(versions(context)) == 2 and not watch.is_busy

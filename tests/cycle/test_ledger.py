@@ -212,7 +212,7 @@ def test_an_event_that_cannot_be_journaled_did_not_happen(desk: Desk, monkeypatc
     ledger = desk.open()
     ledger.record("daemon_started")
 
-    def refuse(path: Path, line: str, *, durable: bool = True) -> None:
+    def refuse(path: Path, line: str, *, durable: bool = True, make_folder: bool = True) -> None:
         raise FileWriteError(path, "append to", OSError(28, "No space left on device"))
 
     monkeypatch.setattr(files, "append_line", refuse)
@@ -226,7 +226,7 @@ def test_a_state_that_cannot_be_saved_is_saved_later(desk: Desk, monkeypatch: py
     ledger = desk.open()
     ledger.record("daemon_started")
 
-    def refuse(path: Path, value: object, *, durable: bool = True) -> None:
+    def refuse(path: Path, value: object, **rest: bool) -> None:
         raise FileWriteError(path, "write", OSError(28, "No space left on device"))
 
     monkeypatch.setattr(ledgers.files, "replace_json", refuse)

@@ -14,14 +14,16 @@ from llm_loop.cycle.ledger import SNAPSHOT, Ledger
 from llm_loop.daemon import Daemon
 from llm_loop.errors import CorruptFileError
 from llm_loop.limits import Limits
-from llm_loop.memory import leaderboard, state
+from llm_loop.memory import state
 from llm_loop.memory.journal import Event
 from llm_loop.memory.journal_parts import older_parts
+from llm_loop.memory.past_runs import PastRuns
 from llm_loop.memory.state import LoopState
 from llm_loop.system import files
 from llm_loop.system.clock import Clock, SystemClock
 from tests.conftest import make_workspace
 from tests.memory.campaign_events import campaign
+from tests.memory.test_history import row
 from tests.views.workspace_builder import WorkspaceBuilder
 
 
@@ -138,6 +140,36 @@ def test_a_state_older_than_what_was_moved_away(desk: Desk) -> None:
     assert last["event"] == "repaired" and "were moved out of the journal" in last["what"]
 
 
+def test_the_live_file_is_moved_away_and_older_parts_stay(desk: Desk) -> None:
+    desk.has_history()
+    before = desk.play(20, rotate_bytes=40_000)
+    desk.paths.events.rename(desk.paths.logs / "kept elsewhere.jsonl")
+    first = desk.open()
+    kept = json.loads((desk.paths.logs / "kept elsewhere.jsonl").read_bytes().splitlines()[-1])
+    assert kept["seq"] == before.seq and first.journal.first_seq == before.seq + 1, "no number comes twice"
+    assert first.state.to_json() | {"seq": before.seq} == before.to_json(), "state.json knows what was in it"
+    last = json.loads(desk.paths.events.read_bytes().splitlines()[-1])
+    assert f"to {before.seq} were moved out of the journal" in last["what"]
+    desk.paths.state.unlink()
+    again = desk.open()
+    assert again.state.to_json() | {"seq": before.seq} == before.to_json(), "and the journal knows it from now on"
+    assert len([event for event in again.journal.after(0) if event["event"] == "repaired"]) == 1
+
+
+@pytest.mark.parametrize("file", ["history", "cycle_summaries"])
+def test_a_journal_moved_away_whole_goes_on_behind_what_the_history_holds(desk: Desk, file: str) -> None:
+    desk.has_history()
+    desk.play(2)
+    desk.paths.events.unlink()
+    line = json.dumps(row(41).to_json()) if file == "history" else '{"seq": 41}'
+    getattr(desk.paths, file).write_text(line + "\n", encoding="utf-8")
+    again = desk.open()
+    assert again.state.runs == {} and again.state.cycle == 0, "it begins anew"
+    assert again.journal.first_seq == 42, "and a row of its runs is none of before"
+    desk.paths.state.unlink(missing_ok=True)
+    assert desk.open().state.cycle == 0
+
+
 def test_nothing_to_begin_from_is_said(desk: Desk) -> None:
     desk.has_history()
     desk.play(1)
@@ -153,10 +185,10 @@ def test_a_snapshot_that_cannot_be_written_holds_nothing_up(desk: Desk, monkeypa
     ledger = desk.open()
     real = files.append_line
 
-    def refuse_long_lines(path: Path, line: str, *, durable: bool = True) -> None:
+    def refuse_long_lines(path: Path, line: str, **rest: bool) -> None:
         if SNAPSHOT in line:
             raise files.FileWriteError(path, "append to", OSError(28, "No space left on device"))
-        real(path, line, durable=durable)
+        real(path, line, **rest)
 
     monkeypatch.setattr(files, "append_line", refuse_long_lines)
     for _ in range(30):
@@ -177,8 +209,8 @@ def test_a_second_projection_ranks_once(tmp_path: Path, monkeypatch: pytest.Monk
         workspace.end(run, 0.5 - number / 100)
     before = workspace.paths.leaderboard_markdown.read_text(encoding="utf-8")
     ranked: list[Any] = []
-    real = leaderboard.build
-    monkeypatch.setattr(leaderboard, "build", lambda *given: (ranked.append(given), real(*given))[1])
+    real = PastRuns.board
+    monkeypatch.setattr(PastRuns, "board", lambda *given: (ranked.append(given), real(*given))[1])
     again = WorkspaceBuilder(tmp_path)
     again.ledger.catch_up()
     assert len(ranked) == 2, "with all runs at the first of their endings, and at the last one as always"

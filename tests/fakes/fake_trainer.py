@@ -78,6 +78,12 @@ def main(mode: str, number: float) -> int:
         with (folder / "metrics.jsonl").open("a", encoding="utf-8") as stream:
             stream.write('{"epoch": 1, "epochs": 9, "train_loss": NaN, "val_log_loss": NaN}\n')
         until_stopped(folder)
+    elif mode == "exploding":
+        for epoch, loss in enumerate((2.3, 8.0, 1e5, 1e7, 1e9), 1):
+            row(folder, epoch, loss)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        while not (folder / "STOP").exists():
+            time.sleep(0.02)
     elif mode == "bad_result":
         (folder / "result.json").write_text('{"metric": 3', encoding="utf-8")
     elif mode == "nan_result":

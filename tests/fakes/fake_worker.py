@@ -2,7 +2,8 @@
 
 ``config/script.json`` is a list; call number N (counted in ``config/calls.txt``) answers with entry N, the
 last one for ever after. An entry is a decision or review as JSON (missing fields are filled in), or one of
-``{"say": TEXT}`` (print it as it is), ``{"exit": CODE}``, ``{"hang": true}``.
+``{"say": TEXT}`` (print it as it is), ``{"exit": CODE}``, ``{"hang": true}``. ``"takes_s"`` in any of them is how long
+the answer takes, in seconds.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ def main() -> int:
         (config / ("script.json" if role == "worker" else "mentor_script.json")).read_text(encoding="utf-8")
     )
     entry = script[min(number, len(script)) - 1]
+    time.sleep(entry.pop("takes_s", 0.0))
     if "say" in entry:
         print(entry["say"])
         return 0

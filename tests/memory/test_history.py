@@ -13,7 +13,7 @@ import pytest
 from llm_loop.contract.decision import IdeaCategory
 from llm_loop.contract.result import Direction, Result
 from llm_loop.errors import FileWriteError
-from llm_loop.memory.history import History, HistoryRow, config_hash, load
+from llm_loop.memory.history import History, HistoryRow, config_hash, latest_of_each, load
 from llm_loop.memory.history_index import HistoryIndex, usual_direction
 
 
@@ -64,7 +64,7 @@ def test_rows_come_back_as_they_were_written(tmp_path: Path) -> None:
         row(5, None, peak_memory_bytes=10),
     )
     history = History(path, "stamp")
-    assert [history.append(entry) for entry in rows] == [True, True]
+    assert [history.row_at(history.append(entry) or 0) for entry in rows] == list(rows)
     assert load(path).rows == rows
     assert load(path).rows[0].config_hash == config_hash(result(), "abc")
 
@@ -73,9 +73,10 @@ def test_a_replayed_row_is_not_written_again(tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     history = History(path, "stamp")
     history.append(row(3))
-    assert not history.append(row(3))
+    size = path.stat().st_size
+    assert history.append(row(3)) is None
     again = History(path, "stamp")
-    assert [again.append(row(seq)) for seq in (2, 3, 4)] == [False, False, True]
+    assert [again.append(row(seq)) for seq in (2, 3, 4)] == [None, None, size]
     assert [entry.seq for entry in load(path).rows] == [3, 4]
 
 
@@ -91,13 +92,13 @@ def test_a_torn_last_line_is_moved_away_and_told(tmp_path: Path, cut: int) -> No
         history.append(row(seq))
     data = path.read_bytes()
     path.write_bytes(data[:-cut])
-    assert load(path).torn is not None and [entry.seq for entry in load(path).rows] == [1]
+    assert [entry.seq for entry in load(path).rows] == [1]
     again = History(path, "s2")
-    assert again.loaded.torn is not None
-    assert path.with_name("history.jsonl.torn-s2").read_text("utf-8") == again.loaded.torn
-    assert again.append(row(2))
+    assert again.torn == path.with_name("history.jsonl.torn-s2")
+    assert load(path).rows[0].to_json() == json.loads(path.read_bytes())
+    assert again.append(row(2)) == len(data) - len(again.torn.read_bytes()) - cut
     assert path.read_bytes() == data
-    assert History(path, "s3").loaded.torn is None
+    assert History(path, "s3").torn is None
 
 
 def test_a_damaged_line_is_left_out_and_named(tmp_path: Path) -> None:
@@ -115,9 +116,12 @@ def test_a_damaged_line_is_left_out_and_named(tmp_path: Path) -> None:
     path.write_bytes(b"\n".join(lines))
     loaded = load(path)
     assert [entry.seq for entry in loaded.rows] == [1, 6, 7]
-    assert [str(error).partition("line ")[2][:2] for error in loaded.damaged] == ["2 ", "3 ", "4 ", "5 "]
+    begins = [sum(len(line) + 1 for line in lines[:number]) for number in (1, 2, 3, 4)]
+    assert [f"at byte {begin} " in str(error) for begin, error in zip(begins, loaded.damaged, strict=True)] == [
+        True
+    ] * 4
     assert "schema_version 99" in str(loaded.damaged[2])
-    assert History(path, "s2").append(row(8))
+    assert History(path, "s2").append(row(8)) is not None
 
 
 def test_a_history_that_cannot_be_written_is_a_file_write_error(tmp_path: Path) -> None:
@@ -126,7 +130,7 @@ def test_a_history_that_cannot_be_written_is_a_file_write_error(tmp_path: Path) 
     with pytest.raises(FileWriteError):
         history.append(row(1))
     (tmp_path / "taken").unlink()
-    assert history.append(row(1)), "what failed is not taken as written"
+    assert history.append(row(1)) == 0, "what failed is not taken as written"
 
 
 def test_metrics_that_are_not_finite_are_left_out(tmp_path: Path) -> None:
@@ -202,9 +206,9 @@ def test_categories_say_how_they_paid() -> None:
 
 
 def test_a_resumed_run_is_counted_once() -> None:
-    history = index(row(1, 0.9), row(2, None, run_id="R0002", state="interrupted"), row(3, 0.8))
-    history.add(row(4, 0.5, run_id="R0002"))
-    assert [entry.run_id for entry in history.rows] == ["R0001", "R0003", "R0002"]
+    rows = row(1, 0.9), row(2, None, run_id="R0002", state="interrupted"), row(3, 0.8), row(4, 0.5, run_id="R0002")
+    history = index(*rows)
+    assert [entry.run_id for entry in latest_of_each(rows)] == ["R0001", "R0003", "R0002"]
     assert history.states == {"completed": 3}
     assert history.best is not None and history.best.run_id == "R0002"
     assert history.categories[IdeaCategory.OPTIMIZATION].tried == 3
@@ -223,4 +227,4 @@ def test_four_thousand_rows_load_in_a_second(tmp_path: Path) -> None:
     started = time.perf_counter()
     history = index(*load(path).rows)
     assert time.perf_counter() - started < 1
-    assert len(history.rows) == 4_000
+    assert history.runs == 4_000

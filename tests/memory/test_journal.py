@@ -95,7 +95,7 @@ def test_what_could_not_be_written_did_not_happen(
     journal = opened(tmp_path, clock)
     journal.append("one")
 
-    def refuse(path: Path, line: str, durable: bool = True) -> None:
+    def refuse(path: Path, line: str, durable: bool = True, make_folder: bool = True) -> None:
         raise FileWriteError(path, "append to", OSError(28, "No space left on device"))
 
     monkeypatch.setattr(journals.files, "append_line", refuse)

@@ -110,14 +110,14 @@ def dies_before(act):
 def dies_after(act):
     return lambda *args, **rest: (act(*args, **rest), die())
 
-def torn(path, line, *, durable=True):
+def torn(path, line, **rest):
     if path.exists() and path.stat().st_size == 0:
         path.write_bytes(line.encode()[:20])
         die()
-    return real_append(path, line, durable=durable)
+    return real_append(path, line, **rest)
 
-def in_the_new_file(path, line, *, durable=True):
-    done = real_append(path, line, durable=durable)
+def in_the_new_file(path, line, **rest):
+    done = real_append(path, line, **rest)
     if path.stat().st_size < 200 and journals.journal_parts.older_parts(path):
         die()
     return done

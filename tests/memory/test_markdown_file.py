@@ -27,6 +27,9 @@ class MovedClock:
     def monotonic(self) -> float:
         return self.now.timestamp()
 
+    def slept(self) -> float:
+        return 0.0
+
     def sleep(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
 

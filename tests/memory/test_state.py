@@ -12,7 +12,7 @@ from llm_loop.contract.context import Streaks
 from llm_loop.contract.run import RunCode, RunState
 from llm_loop.errors import CorruptFileError
 from llm_loop.memory import state as states
-from llm_loop.memory.state import LoopState, SlotUse, apply, apply_all
+from llm_loop.memory.state import LoopState, apply, apply_all
 from tests.memory.campaign_events import GATE, campaign, proposal
 from tests.memory.old_journal import old_journal, old_state
 
@@ -78,15 +78,6 @@ def test_a_wait_counts_until_something_else_comes() -> None:
     assert [after(count).cycles_since_run for count in (21, 23, 27)] == [0, 1, 2]
 
 
-def test_idleness_is_counted_within_each_start_of_the_daemon() -> None:
-    assert after(13).slot_use.idle_fraction() is None
-    assert after(14).slot_use == SlotUse(busy_s=4.0, first_s=10.0, last_s=14.0)
-    assert after(14).slot_use.idle_fraction() == 0.0
-    use = after(19).slot_use
-    assert (use.busy_s, use.span_s, use.first_s, use.last_s) == (6.0, 4.0, 3.0, 5.0)
-    assert SlotUse(slots=2, busy_s=3.0, first_s=0.0, last_s=2.0).idle_fraction() == pytest.approx(0.25)
-
-
 def test_unknown_events_move_the_number_only() -> None:
     before, later = after(21), after(22)
     assert later.seq == 22
@@ -125,6 +116,18 @@ def test_a_runs_code_is_what_its_events_say() -> None:
     assert through_json(ended) == ended
     late = _event("code_version", moment="end", version="bbb", attempt=1) | {"run_id": "R0099"}
     assert apply(ended, late).runs == ended.runs, "a run whose cycle is closed is the journal's alone"
+
+
+def test_the_look_at_the_code_of_an_ended_run_is_due_until_it_is_journaled() -> None:
+    launched = apply(after(19), _event("code_version", moment="launch", version="aaa", attempt=1))
+    ending = campaign()[19]
+    ended = apply(launched, ending)
+    assert ended.code_looks == {"R0001": {"attempt": 2, "began": "aaa", "checkout": None}}
+    assert through_json(ended) == ended
+    end = _event("code_version", moment="end", version="aaa", attempt=1)
+    assert apply(ended, end).code_looks == {}
+    assert apply(apply(launched, end), ending).code_looks == {}, "it was looked at before the end was recorded"
+    assert apply(after(19), ending).code_looks == {}, "there is nothing to compare with"
 
 
 def test_code_that_finds_no_place_takes_the_acceptance_back() -> None:

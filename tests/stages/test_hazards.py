@@ -6,6 +6,7 @@ import pytest
 
 from llm_loop.stages.hazards import (
     DISK_FULL,
+    DIVERGED,
     HOST_MEMORY,
     LOOKS,
     NAN,
@@ -78,3 +79,8 @@ def test_the_largest_run_ends_for_memory_the_youngest_for_the_disk() -> None:
     assert to_be_ended(DISK_FULL, [old, big, young]) == "R3"
     assert to_be_ended(HOST_MEMORY, [young, Candidate(run_id="R4", age_s=99)]) == "R3"
     assert to_be_ended(HOST_MEMORY, []) is None
+
+
+@pytest.mark.parametrize(("not_finite", "exploded", "cause"), [(3, 3, NAN), (2, 3, DIVERGED), (2, 2, None)])
+def test_nan_comes_before_a_loss_that_exploded(not_finite: int, exploded: int, cause: str | None) -> None:
+    assert hazard_of_run(not_finite, exploded) == cause

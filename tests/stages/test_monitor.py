@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_loop.stages.monitor import RunWatch
+from llm_loop.stages.monitor import RunWatch, has_exploded
 from llm_loop.system.files import json_text
 
 
@@ -67,3 +67,39 @@ def test_nobody_waits_at_a_pipe(tmp_path: Path) -> None:
         os.mkfifo(tmp_path / name)
     seen = watch(tmp_path, metrics_json=tmp_path / "foreign.json")
     assert seen.look(3.0) is None and seen.progress.rows == 0
+
+
+def test_a_time_in_which_nobody_looked_is_no_silence_of_the_run(tmp_path: Path) -> None:
+    seen = watch(tmp_path)
+    for now_s in (1.0, 2.0, 3602.0, 3603.0):
+        seen.look(now_s)
+    assert seen.progress.to_json(3603.0)["silent_s"] == 3.0
+
+
+@pytest.mark.parametrize(
+    ("loss", "first", "is_best", "exploded"),
+    [
+        (2301.0, 2.3, False, False),  # a thousand times, but no large number
+        (10_001.0, 2.3, False, True),
+        (10_001.0, 11.0, False, False),  # a large number, but such were its losses from the beginning
+        (1e9, 2.3, True, False),  # the metric is the best so far: a loss whose weights grow
+        (1e9, -2.3, False, False),
+        (1e9, None, False, False),
+        (None, 2.3, False, False),
+    ],
+)
+def test_a_loss_has_exploded_only_beyond_doubt(
+    loss: float | None, first: float | None, is_best: bool, exploded: bool
+) -> None:
+    assert has_exploded(loss, first, is_best=is_best) is exploded
+
+
+@pytest.mark.parametrize(("losses", "count"), [((2.0, 1e5, 1e6, 1e7), 3), ((2.0, 1e5, 1e6, 3.0, 1e5), 1)])
+def test_epochs_with_an_exploded_loss_are_counted_in_a_row(
+    tmp_path: Path, losses: tuple[float, ...], count: int
+) -> None:
+    rows = [{"epoch": epoch, "train_loss": loss, "val_log_loss": loss} for epoch, loss in enumerate(losses, 1)]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    seen = watch(tmp_path)
+    seen.look(1.0)
+    assert seen.progress.exploded_rows == count

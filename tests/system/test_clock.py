@@ -44,3 +44,10 @@ def test_the_machines_clock_is_aware_and_its_durations_rise() -> None:
 def test_every_is_due_at_first_and_then_once_in_its_time() -> None:
     every = Every(1.0)
     assert [every.due(now_s) for now_s in (5.0, 5.5, 5.99, 6.0, 6.1, 9.0)] == [True, False, False, True, False, True]
+
+
+def test_a_machine_that_did_not_sleep_meanwhile_has_slept_as_long_as_before() -> None:
+    clock = SystemClock()
+    before = clock.slept()
+    clock.sleep(0.05)
+    assert before >= 0 and abs(clock.slept() - before) < 0.1

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from llm_loop.errors import CorruptFileError, FileWriteError
 from llm_loop.system import files
+from tests.system.drives import drive, filled
 
 
 def leftovers(folder: Path) -> list[str]:
@@ -260,3 +262,30 @@ def test_a_signature_changes_with_the_file(tmp_path: Path) -> None:
     assert first == files.signature(path)
     os.utime(path, ns=(1, 1))
     assert files.signature(path) != first
+
+
+def test_a_full_disk_takes_a_heartbeat_in_the_place_of_the_last_one(tmp_path: Path) -> None:
+    with drive(tmp_path / "drive") as place:
+        path = place / "beat.json"
+        files.replace_json_on_full_disk(path, {"number": 1})
+        with filled(place):
+            for number in range(2, 5):
+                files.replace_json_on_full_disk(path, {"number": number, "why": "x" * 200 * number})
+                assert files.read_json(path)["number"] == number
+            with pytest.raises(FileWriteError):
+                files.replace_json_on_full_disk(path, {"number": 5, "why": "x" * 20_000})
+            assert files.read_json(path)["number"] == 4
+        files.replace_json_on_full_disk(path, {"number": 6})
+        assert files.read_json(path) == {"number": 6} and [one.name for one in place.iterdir()] == ["beat.json"]
+
+
+def test_a_missing_folder_is_not_made_where_that_is_not_wished(tmp_path: Path) -> None:
+    acts: list[Callable[[], object]] = [
+        lambda: files.replace_json_on_full_disk(tmp_path / "gone" / "a", {}),
+        lambda: files.replace_json(tmp_path / "gone" / "a", {}, make_folder=False),
+        lambda: files.append_line(tmp_path / "gone" / "a", "x", make_folder=False),
+    ]
+    for act in acts:
+        with pytest.raises(FileWriteError):
+            act()
+    assert list(tmp_path.iterdir()) == []

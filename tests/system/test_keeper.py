@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 from llm_loop.system import keeper, processes
 from llm_loop.system.processes import EndCause, Keepers
 from tests.conftest import eventually
+from tests.system.drives import covered, drive, mount_or_skip, read_only
 from tests.system.held import (
     MARK,
     NOTHING,
@@ -344,6 +346,47 @@ def test_a_clock_that_jumps_breaks_no_deadline(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(keeper, "_touch", lambda path: None)
     assert keeper._wait(spec, Tree(), []) == "deadline"
     assert 1.0 <= time.perf_counter() - began < 3.0
+
+
+def test_an_ending_is_written_when_the_drive_is_back(tmp_path: Path) -> None:
+    with drive(tmp_path / "drive") as place, held(place / "run", *python("import time; time.sleep(0.5)")) as one:
+        keeper_pid = one.start().running()["keeper_pid"]
+        with covered(place):
+            time.sleep(1.5)
+            assert is_alive(keeper_pid), "it waits for the drive"
+        assert one.ended().cause is EndCause.EXITED
+
+
+def test_an_ending_is_written_when_the_drive_can_be_written_again(tmp_path: Path) -> None:
+    mount_or_skip("--version")
+    with held(tmp_path / "run", *python("import time; time.sleep(0.5)")) as one:
+        keeper_pid = one.start().running()["keeper_pid"]
+        with read_only(tmp_path):
+            time.sleep(1.5)
+            assert is_alive(keeper_pid)
+        assert one.ended().cause is EndCause.EXITED
+
+
+def test_the_middle_of_a_log_without_end_is_given_up(tmp_path: Path) -> None:
+    write = "import sys, time\nprint('first', flush=True)\n"
+    write += "for _ in range(60):\n    sys.stdout.write('x' * 100_000); sys.stdout.flush(); time.sleep(0.05)\n"
+    with held(tmp_path / "run", *python(write + "print('last')"), log_max_bytes=1_000_000) as one:
+        one.start()
+        assert one.ended().cause is EndCause.EXITED
+    log = tmp_path / "run" / "out.log"
+    text = log.read_bytes()
+    assert len(text) > 6_000_000 and text.startswith(b"first") and b"last" in text[-10:]
+    if os.name != "nt" and processes.platform.free_range(str(log), 0, 4096):  # where the file system can
+        assert log.stat().st_blocks * 512 < 3_500_000, "a look a second, at two megabytes a second"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a folder with open files cannot be removed on Windows")
+def test_a_keeper_whose_folder_was_removed_does_not_wait_for_it(tmp_path: Path) -> None:
+    with held(tmp_path / "run", *python("import time; time.sleep(0.5)")) as one:
+        keeper_pid = one.start().running()["keeper_pid"]
+        shutil.rmtree(tmp_path / "run")
+        eventually(lambda: not is_alive(keeper_pid))
+        (tmp_path / "run").mkdir()
 
 
 def keeper_exit_code(folder: Path) -> int:

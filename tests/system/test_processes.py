@@ -219,4 +219,5 @@ def test_spec_holds_everything_but_the_environment(tmp_path: Path) -> None:
             "grace_s": 5.0,
             "deadline_s": 3.5,
             "tag": one.tag,
+            "log_max_bytes": None,
         }

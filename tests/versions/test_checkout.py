@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from llm_loop.contract.decision import Edit
 from llm_loop.errors import ContractError
+from llm_loop.versions import checkout
 from llm_loop.versions.checkout import (
     CheckoutRequest,
     PreferredBase,
@@ -157,6 +160,41 @@ def test_a_damaged_run_s_version_gives_way_to_the_repository(foreign: Foreign) -
 def test_a_repository_that_cannot_be_taken_is_refused(foreign: Foreign) -> None:
     with pytest.raises(CodeRefused, match="count as code"):
         open_checkout(foreign.request(rules=CodeRules(most_files=2)))
+
+
+class Killed(BaseException):
+    """Nothing catches it: the process is gone."""
+
+
+@pytest.mark.parametrize("step", range(5))
+def test_wherever_a_taking_over_is_cut_short_no_folder_is_without_a_record(
+    foreign: Foreign, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    first = foreign.open("c1")
+    release(foreign.checkouts, "c1")
+    left = step
+
+    def die(act: Callable[..., Any]) -> Callable[..., Any]:
+        def acted(*words: Any, **named: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise Killed
+            return act(*words, **named)
+
+        return acted
+
+    monkeypatch.setattr(checkout, "write_record", die(checkout.write_record))
+    monkeypatch.setattr(checkout, "forget", die(checkout.forget))
+    monkeypatch.setattr(checkout.os, "rename", die(os.rename))
+    with pytest.raises(Killed):
+        foreign.open("c2")
+    monkeypatch.undo()
+    folders = [folder.name for folder in foreign.checkouts.iterdir() if folder.is_dir()]
+    assert len(folders) == 1 and read_record(foreign.checkouts, folders[0]) is not None
+    assert code_of(foreign.open("c3").folder) == code_of(foreign.repository)
+    prune(foreign.checkouts, foreign.versions, [], 0)
+    assert list(foreign.checkouts.iterdir()) == [] and not first.folder.exists()
 
 
 def test_a_released_checkout_full_of_litter_shuts_nobody_out(foreign: Foreign) -> None:

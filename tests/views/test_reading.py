@@ -16,7 +16,7 @@ from llm_loop.system.clock import SystemClock
 from llm_loop.views.condition import Condition
 from llm_loop.views.reading import SnapshotReader
 from llm_loop.views.watched_file import WatchedFile
-from llm_loop.views.wording import planner_notice
+from llm_loop.views.wording import idle_of, planner_notice
 from tests.views.lock_holder import hold_lock
 from tests.views.workspace_builder import METRIC, WorkspaceBuilder, a_decision, a_review
 
@@ -43,7 +43,7 @@ def test_a_running_loop(workspace: WorkspaceBuilder, reader: SnapshotReader, hol
     pid = hold(workspace)
     progress = {"epoch": 5, "epochs": 20, "loss": 0.5, "value": 0.25, "best": 0.2, "curve": [0.4, 0.2, 0.25]}
     progress |= {"age_s": 3.0, "silent_s": 0.5, "eta_s": 9.0}
-    workspace.beat(pid=pid, runs={"R0002": progress}, idle_fraction=0.125, holds={"pause": "paused by a person"})
+    workspace.beat(pid=pid, runs={"R0002": progress}, holds={"pause": "paused by a person"})
     snapshot = reader.take()
     assert (snapshot.daemon.condition, snapshot.daemon.pid, snapshot.daemon.lock_held) == (Condition.RUNNING, pid, True)
     assert snapshot.daemon.holds == {"pause": "paused by a person"}
@@ -61,10 +61,34 @@ def test_a_running_loop(workspace: WorkspaceBuilder, reader: SnapshotReader, hol
     word = snapshot.decisions[1].mentor
     assert word is not None and (word.recommendation, word.applied) == ("challenge", True)
     assert snapshot.decisions[2].mentor is None
-    assert (snapshot.metric, snapshot.direction, snapshot.idle_fraction) == (METRIC, "min", 0.125)
+    assert (snapshot.metric, snapshot.direction, snapshot.idle_fraction) == (METRIC, "min", None)
     assert snapshot.best is not None and (snapshot.best.run_id, snapshot.best.value) == ("R0001", 0.3)
     assert snapshot.run_counts == {"completed": 1, "running": 1, "staged": 1}
     assert snapshot.notes == ()
+
+
+def test_idleness_slot_by_slot(workspace: WorkspaceBuilder, reader: SnapshotReader) -> None:
+    for label, slot, start, end in (("a", 1, 0.0, 10.0), ("b", 2, 1.0, 7.0), ("c", 1, 11.0, 20.0), ("d", 2, 9.0, 11.0)):
+        run = workspace.stage(label)
+        times = {"started_monotonic_s": start, "ended_monotonic_s": end}
+        attempt = {"number": 1, "tag": "t", "log_tag": label, "engine": "local", "slot": slot}
+        workspace.ledger.record("attempt_intended", run_id=run.run_id, label=label, attempt=attempt)
+        ended = dict.fromkeys(("exit_code", "duration_s", "cpu_s", "peak_memory_bytes", "ended_utc", "detail"))
+        workspace.ledger.record("attempt_ended", run_id=run.run_id, attempt=1, cause="exited", **ended, **times)
+        workspace.end(run, 0.5)
+    workspace.save()
+    snapshot = reader.take()
+    used = snapshot.slot_use
+    assert idle_of(snapshot.idle_fraction, used, 2) == "idle 10.0% (slot 1 5.0%, slot 2 20.0%)"
+    assert idle_of(0.05, used[:1], 1) == "idle 5.0%"
+    assert idle_of(0.05, used[:1], 2) == "idle 5.0% (slot 1 5.0%, slot 2 not used yet)"
+    assert snapshot.to_json()["slot_use"][1] == {
+        "slot": 2,
+        "busy_s": 8.0,
+        "span_s": 10.0,
+        "paused_s": 0.0,
+        "idle_fraction": 0.2,
+    }
 
 
 def test_a_better_run_is_seen_by_a_reader_that_is_kept(workspace: WorkspaceBuilder, reader: SnapshotReader) -> None:

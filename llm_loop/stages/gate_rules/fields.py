@@ -170,6 +170,6 @@ def _builds_on(decision: Decision, context: GateContext) -> Iterator[GateIssue]:
     if unknown := [run_id for run_id in decision.builds_on if run_id not in known]:
         yield GateIssue(
             code="builds_on_unknown",
-            message=f"no such run: {', '.join(map(repr, unknown[:5]))}",
+            message=f"no such run, or it left no result to build on: {', '.join(map(repr, unknown[:5]))}",
             fix="name run ids of the history in builds_on, or leave it empty",
         )

@@ -29,7 +29,7 @@ class GateContext:
     """Hold what the gate knows besides the decision.
 
     ``workspace``, ``training_repo_root`` and ``sealed_root`` are absolute. ``shell`` is bash, sh, pwsh
-    or powershell: the one that would run the command. ``known_run_ids`` are all runs ever made,
+    or powershell: the one that would run the command. ``known_run_ids`` are the runs that may be named,
     ``active_run_ids`` those in a slot. ``code`` is what the decision's checkout differs by from its base,
     ``checkout`` that checkout when the command will run in it (None: in the training repository itself);
     ``isolation`` is the configuration's ``code_isolation``.

@@ -5,15 +5,14 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from llm_loop.contract.observation import KnownRun
-from llm_loop.contract.run import Run
+from llm_loop.contract.run import Run, RunState
 from llm_loop.memory.history import HistoryRow
+from llm_loop.memory.shown_runs import BEST_RUNS, LATEST_RUNS
 from llm_loop.stages.observing.run_params import decided_params
-
-LATEST_RUNS = 300
-BEST_RUNS = 50
 
 
 def shown_rows(rows: Sequence[HistoryRow]) -> list[HistoryRow]:
@@ -58,6 +57,20 @@ def open_run(run: Run) -> KnownRun:
         seed=_seed(params),
         params=params,
     )
+
+
+def withdrawn_run(run: Run, cause: str) -> dict[str, Any]:
+    """Return a run that a person cancelled or rejected before it was launched, in JSON form."""
+    return asdict(open_run(run)) | {"state": RunState.CANCELLED.value, "cause": cause}
+
+
+def with_withdrawn(ended: list[KnownRun], withdrawn: Sequence[dict[str, Any]]) -> tuple[KnownRun, ...]:
+    """Return the ended runs and, behind those that were decided before them, the withdrawn ones."""
+    runs = list(ended)
+    for run in (KnownRun(**one) for one in withdrawn):
+        later = next((place for place, one in enumerate(reversed(runs)) if one.cycle < run.cycle), len(runs))
+        runs.insert(len(runs) - later, run)
+    return tuple(runs)
 
 
 def _seed(params: dict[str, Any] | None) -> int | None:

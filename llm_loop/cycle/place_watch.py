@@ -1,0 +1,106 @@
+"""Hold launches while a folder that trainings need is not there, and call a person; both end by themselves.
+
+A folder on the workspace's own drive is looked at here. One on another drive, which may be a network's that answers
+after minutes or never, is looked at by a child with a deadline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from llm_loop.config import Config
+from llm_loop.cycle.calls_for_people import call_a_person, call_no_longer
+from llm_loop.cycle.context import Context
+from llm_loop.system.clock import Every
+from llm_loop.system.place_look import trouble_with
+from llm_loop.system.presence import device_of
+
+PHASE = "drive"
+_JOB = "places"
+_MODULE = "llm_loop.system.place_look"
+_LOOK_S = 1.0
+_FAR_LOOK_S, _FAR_LOOK_IN_TROUBLE_S = 15.0, 5.0
+_DEADLINE_S = 10.0
+_CALL_AFTER_S = 5.0
+_SILENT = "its drive does not answer"
+
+
+class PlaceWatch:
+    """Watch the training repository and the data of one configuration."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._near_due = Every(_LOOK_S)
+        self._far_due_s = 0.0
+        self._asked: tuple[str, ...] = ()
+        self._near_seen: dict[Path, bool] = {}
+        self._troubles: dict[str, str] = {}
+        self._since_s: dict[str, float] = {}
+
+    def tick(self, now_s: float) -> None:
+        """Take the looks that are due, hold launches or let them go. Raises FileWriteError."""
+        places = places_of(self._context.config)
+        for gone in [key for key in self._troubles if key not in places]:
+            del self._troubles[gone]
+        if self._near_due.due(now_s):
+            for key, folder in places.items():
+                if self._is_near(folder):
+                    self._note(key, trouble_with(folder))
+        self._look_far({key: folder for key, folder in places.items() if not self._is_near(folder)}, now_s)
+        self._tell(places, now_s)
+
+    def _is_near(self, folder: Path) -> bool:
+        """Tell whether a folder lies on the workspace's drive; asked once, for the answer may take long."""
+        if folder not in self._near_seen:
+            device = device_of(folder)
+            self._near_seen[folder] = device is not None and device == device_of(self._context.paths.root)
+        return self._near_seen[folder]
+
+    def _look_far(self, folders: Mapping[str, Path], now_s: float) -> None:
+        jobs = self._context.jobs
+        if jobs.is_open(_JOB):
+            outcome = jobs.take(_JOB, now_s)
+            if outcome is None:
+                return
+            for key in folders:
+                if outcome.answer is not None and str(folders[key]) in outcome.answer:
+                    self._note(key, outcome.answer[str(folders[key])])
+                elif outcome.is_late:
+                    self._note(key, _SILENT)
+        elif folders and now_s >= self._far_due_s:
+            in_trouble = any(key in self._troubles for key in folders)
+            self._far_due_s = now_s + (_FAR_LOOK_IN_TROUBLE_S if in_trouble else _FAR_LOOK_S)
+            jobs.open(_JOB, _MODULE, {"folders": [str(folder) for folder in folders.values()]}, _DEADLINE_S)
+
+    def _note(self, key: str, trouble: str | None) -> None:
+        if trouble is None:
+            self._troubles.pop(key, None)
+        else:
+            self._troubles[key] = trouble
+
+    def _tell(self, places: Mapping[str, Path], now_s: float) -> None:
+        """Hold at once; call a person when it lasts: a folder that is renamed and back is nobody's business."""
+        context = self._context
+        self._since_s = {key: self._since_s.get(key, now_s) for key in self._troubles}
+        if self._troubles:
+            words = (f"{key}: {places[key]}: {trouble}" for key, trouble in self._troubles.items())
+            context.holds[PHASE] = "; ".join(words) + ": nothing new starts until it is back"
+        else:
+            context.holds.pop(PHASE, None)
+        for key, trouble in self._troubles.items():
+            if now_s - self._since_s[key] >= _CALL_AFTER_S:
+                why, to_do = (
+                    f"{key}: {places[key]}: {trouble}",
+                    f"bring {places[key]} back, or set {key} to another folder",
+                )
+                call_a_person(context.ledger, phase=PHASE, cause=key, why=why, what_to_do=to_do, is_global=True)
+        for reason in context.ledger.state.interventions.reasons:
+            if reason.phase == PHASE and reason.cause not in self._troubles:
+                call_no_longer(context.ledger, PHASE, reason.cause, "it is there again")
+
+
+def places_of(config: Config) -> dict[str, Path]:
+    """Return the folders that trainings need, by their keys."""
+    places = {"training_repo_root": config.training_repo_root}
+    return places if config.data_source_root is None else places | {"data_source_root": config.data_source_root}

@@ -1,0 +1,37 @@
+"""Look whether folders are there, for a daemon that must not wait for a drive that does not answer.
+
+``python -m llm_loop.system.place_look FOLDER``: FOLDER/request.json names ``folders``; FOLDER/answer.json then holds,
+by folder, why it cannot be used, null for nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from llm_loop.system import files
+
+
+def trouble_with(folder: Path) -> str | None:
+    """Return why a folder cannot be used, None for nothing. May wait for as long as its drive does."""
+    try:
+        with os.scandir(folder) as entries:
+            next(entries, None)
+    except FileNotFoundError:
+        return "it is not there"
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+def main(arguments: list[str]) -> int:
+    """Answer the request that lies in a folder."""
+    folder = Path(arguments[0])
+    asked = [str(one) for one in files.read_json(folder / "request.json")["folders"]]
+    files.replace_json(folder / "answer.json", {one: trouble_with(Path(one)) for one in asked}, durable=False)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,37 @@
+"""A run is asked to end where that cannot be journaled; why, is journaled later."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from llm_loop.cycle.code_jobs import CodeJobs
+from llm_loop.cycle.run_slots import RunSlots
+from llm_loop.errors import FileWriteError
+from tests.views.workspace_builder import WorkspaceBuilder
+
+
+def test_a_journal_that_refuses_does_not_keep_a_run_from_being_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builder = WorkspaceBuilder(tmp_path)
+    run = builder.stage("a")
+    builder.launch(run)
+    slots = RunSlots(builder.context, CodeJobs(builder.context))
+    paths = builder.paths
+
+    def refuse(*words: object, **rest: object) -> None:
+        raise FileWriteError(paths.events, "append to", OSError(28, "No space left on device"))
+
+    running = builder.ledger.state.runs["R0001"]
+    with monkeypatch.context() as full:
+        full.setattr(builder.ledger.journal, "append", refuse)
+        with pytest.raises(FileWriteError):
+            slots.request_stop(running, "shutdown")
+        assert not (paths.attempt("R0001", 1) / "STOP").exists(), "it would count as cancelled, and not be resumed"
+        slots.request_stop(running, "disk_full")
+        slots.request_stop(running, "stall")
+        assert (paths.attempt("R0001", 1) / "STOP").exists() and builder.ledger.trouble is not None
+    slots._tell_stops()
+    assert builder.ledger.state.runs["R0001"].stop_reason == "disk_full" and builder.ledger.trouble is None
