@@ -12,10 +12,10 @@ from llm_loop.config import Config
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.contract.run import RunState
 from llm_loop.errors import CorruptFileError, FileWriteError
-from llm_loop.memory import state as states
+from llm_loop.memory import folding
 from llm_loop.memory.history import last_seq
 from llm_loop.memory.journal import Event, Journal, last_events
-from llm_loop.memory.state import LoopState
+from llm_loop.memory.state import SCHEMA_VERSION, LoopState, load
 from llm_loop.system import files
 from llm_loop.system.clock import Clock, utc_stamp
 from llm_loop.system.presence import is_of_the_drive
@@ -121,7 +121,7 @@ class Ledger:
         """Journal one event; the files follow with the next one, or at a save. Raises FileWriteError."""
         with self._noting(JOURNAL):
             event = self.journal.append(kind, **fields)
-        self.state = states.apply(self.state, event)
+        self.state = folding.apply(self.state, event)
         self._await(event)
         return event
 
@@ -156,7 +156,7 @@ class Ledger:
     def _fold(self, event: Event) -> LoopState:
         """Return the state after a journaled event. Raises CorruptFileError when it does not fit what stands before."""
         try:
-            return states.apply(self.state, event)
+            return folding.apply(self.state, event)
         except _NO_FIT as error:
             why = f"event {event['seq']} does not fit what stands before it ({type(error).__name__}: {error})"
             raise CorruptFileError(self._paths.events, f"{why}; move the file away to start anew") from error
@@ -165,7 +165,7 @@ class Ledger:
         """Return the state that the journal's end stands for, from the snapshot where it is good."""
         notes: list[dict[str, str]] = []
         try:
-            state = states.load(self._paths.state)
+            state = load(self._paths.state)
         except CorruptFileError as error:
             aside = files.set_aside(self._paths.state, utc_stamp(self._clock.utc_now()))
             notes.append({"what": str(error), "set_aside": str(aside)})
@@ -274,7 +274,7 @@ def snapshot(state: LoopState, paths: WorkspacePaths) -> dict[str, Any]:
         for run in state.in_state(RunState.RUNNING)
     ]
     return {
-        "schema_version": states.SCHEMA_VERSION,
+        "schema_version": SCHEMA_VERSION,
         "active_run": active[0] if active else None,
         "active_runs": active,
         "last_completed_run": state.last_completed_run,

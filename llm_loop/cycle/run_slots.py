@@ -20,8 +20,8 @@ from llm_loop.cycle.launching import Launching
 from llm_loop.cycle.run_records import evidence_of, history_row
 from llm_loop.cycle.waking import Wake, wakes_of
 from llm_loop.errors import FileWriteError
+from llm_loop.memory.folding import REPLACED
 from llm_loop.memory.queue import approval_words, held_runs, is_withdrawn
-from llm_loop.memory.state import REPLACED
 from llm_loop.runs.local import STOP_FILE
 from llm_loop.stages.hazards import hazard_of_run
 from llm_loop.stages.launch import stderr_log, stdout_log

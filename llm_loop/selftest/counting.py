@@ -14,9 +14,9 @@ from typing import Any
 
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.errors import CorruptFileError
-from llm_loop.memory import state as states
+from llm_loop.memory.folding import apply_all
 from llm_loop.memory.journal_parts import older_parts
-from llm_loop.memory.state import LoopState
+from llm_loop.memory.state import LoopState, load
 
 Events = list[dict[str, Any]]
 
@@ -136,10 +136,10 @@ def _parsed(text: str) -> Events:
 def _is_folded(path: Path, events: Events) -> bool:
     """Tell whether ``state.json`` is what the journal, read from its beginning, comes to."""
     try:
-        kept = states.load(path)
+        kept = load(path)
     except CorruptFileError:
         return False
-    return kept is not None and _as_json(kept) == _as_json(states.apply_all(LoopState(), events))
+    return kept is not None and _as_json(kept) == _as_json(apply_all(LoopState(), events))
 
 
 def _as_json(state: LoopState) -> Any:

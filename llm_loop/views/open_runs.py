@@ -7,9 +7,8 @@ from typing import Any
 
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.contract.run import Approval, Run, RunState
-from llm_loop.memory import state
 from llm_loop.memory.queue import approval_words
-from llm_loop.memory.state import LoopState
+from llm_loop.memory.state import LoopState, load
 from llm_loop.views.condition import DaemonStatus
 from llm_loop.views.decisions import LABEL_CHARACTERS, mentor_word
 from llm_loop.views.devices_status import reason_to_wait
@@ -25,7 +24,7 @@ def read_state(path: Path) -> LoopState | None:
 
     Raises CorruptFileError, TypeError or ValueError when it is no such state.
     """
-    loop = state.load(path)
+    loop = load(path)
     for run in () if loop is None else loop.runs.values():
         texts = (run.run_id, run.label, run.cycle_trace_id, run.proposer, *(one.log_tag for one in run.attempts))
         numbers = (run.cycle, *(one.number for one in run.attempts))

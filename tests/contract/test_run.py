@@ -12,8 +12,9 @@ from llm_loop.contract.call_report import CallReport, TokenUse
 from llm_loop.contract.code_change import ChangedFile, ChangeKind, CodeBase, CodeChange
 from llm_loop.contract.run import MOVES, Attempt, Run, RunCode, RunState
 from llm_loop.cycle.call_records import lean, proposal_record
+from llm_loop.memory.folding import apply
 from llm_loop.memory.role_use import CycleUse
-from llm_loop.memory.state import LoopState, apply
+from llm_loop.memory.state import LoopState
 from llm_loop.stages.review import CHALLENGE_REVIEWER, HEALTH_HELPER, NOTES
 from llm_loop.system.processes import EndCause
 from llm_loop.versions.linking import PlacedLink

@@ -25,8 +25,9 @@ from llm_loop.cycle.judging import Judge
 from llm_loop.cycle.opening import open_context
 from llm_loop.cycle.run_slots import RunSlots
 from llm_loop.errors import FileWriteError
+from llm_loop.memory.folding import apply_all
 from llm_loop.memory.queue import needs_approval
-from llm_loop.memory.state import LoopState, apply_all
+from llm_loop.memory.state import LoopState
 from llm_loop.system import files
 from llm_loop.system.clock import SystemClock
 from llm_loop.system.processes import Keepers

@@ -14,7 +14,7 @@ from llm_loop.cycle.ledger import SNAPSHOT, Ledger
 from llm_loop.daemon import Daemon
 from llm_loop.errors import CorruptFileError
 from llm_loop.limits import Limits
-from llm_loop.memory import state
+from llm_loop.memory import folding
 from llm_loop.memory.journal import Event
 from llm_loop.memory.journal_parts import older_parts
 from llm_loop.memory.past_runs import PastRuns
@@ -33,13 +33,13 @@ class Desk:
     def __init__(self, root: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
         self.paths, self.clock = WorkspacePaths(root), clock
         self.folded, self.projected = 0, list[int]()
-        real = state.apply
+        real = folding.apply
 
         def counted(before: LoopState, event: Event) -> LoopState:
             self.folded += 1
             return real(before, event)
 
-        monkeypatch.setattr(state, "apply", counted)
+        monkeypatch.setattr(folding, "apply", counted)
         monkeypatch.setattr(os, "fsync", lambda _: None)  # a thousand events and no power cut
 
     def open(self) -> Ledger:

@@ -11,8 +11,8 @@ import pytest
 from llm_loop.contract.context import Streaks
 from llm_loop.contract.run import RunCode, RunState
 from llm_loop.errors import CorruptFileError
-from llm_loop.memory import state as states
-from llm_loop.memory.state import LoopState, apply, apply_all
+from llm_loop.memory.folding import RECENT_EXPERIMENTS, apply, apply_all, run_number
+from llm_loop.memory.state import LoopState, load
 from tests.memory.campaign_events import GATE, campaign, proposal
 from tests.memory.old_journal import old_journal, old_state
 
@@ -96,10 +96,10 @@ def test_an_event_changes_nothing_of_the_state_it_meets() -> None:
 def test_recent_experiments_are_bounded() -> None:
     ending = campaign()[19]
     state = after(19)
-    for seq in range(states.RECENT_EXPERIMENTS + 10):
+    for seq in range(RECENT_EXPERIMENTS + 10):
         state = apply(state, ending | {"seq": seq})
-    assert len(state.recent_experiments) == states.RECENT_EXPERIMENTS
-    assert state.recent_experiments[-1] == ("key-R0001", states.RECENT_EXPERIMENTS + 9)
+    assert len(state.recent_experiments) == RECENT_EXPERIMENTS
+    assert state.recent_experiments[-1] == ("key-R0001", RECENT_EXPERIMENTS + 9)
 
 
 # ---------------------------------------------------------------- code versions, and a journal without them
@@ -168,17 +168,17 @@ def test_an_old_snapshot_is_named_and_its_journal_gives_the_state(tmp_path: Path
     state = apply_all(LoopState(), old_journal())
     (tmp_path / "state.json").write_text(json.dumps({"loop": old_state(state.to_json())}), encoding="utf-8")
     with pytest.raises(CorruptFileError, match="not a state of this version"):
-        states.load(tmp_path / "state.json")
+        load(tmp_path / "state.json")
 
 
 # ---------------------------------------------------------------- on disk
 
 
 def test_a_snapshot_is_read_back(tmp_path: Path) -> None:
-    assert states.load(tmp_path / "state.json") is None
+    assert load(tmp_path / "state.json") is None
     state = after(len(campaign()))
     (tmp_path / "state.json").write_text("\ufeff" + json.dumps({"loop": state.to_json()}), encoding="utf-8")
-    assert states.load(tmp_path / "state.json") == state
+    assert load(tmp_path / "state.json") == state
 
 
 def spoilt(**changes: Any) -> dict[str, Any]:
@@ -208,17 +208,17 @@ def test_what_is_no_snapshot_is_corrupt_and_named(tmp_path: Path, value: object)
     path = tmp_path / "state.json"
     path.write_text(json.dumps(value), encoding="utf-8")
     with pytest.raises(CorruptFileError, match=r"state\.json"):
-        states.load(path)
+        load(path)
 
 
 def test_a_folder_in_the_place_of_the_state_is_corrupt_and_not_missing(tmp_path: Path) -> None:
     (tmp_path / "state.json").mkdir()
     with pytest.raises(CorruptFileError):
-        states.load(tmp_path / "state.json")
+        load(tmp_path / "state.json")
 
 
 def test_run_numbers_may_skip_and_never_fall_back() -> None:
-    assert [states.run_number(run_id, 4) for run_id in ("R0004", "R0009", "R0001", "odd")] == [4, 9, 4, 4]
+    assert [run_number(run_id, 4) for run_id in ("R0004", "R0009", "R0001", "odd")] == [4, 9, 4, 4]
 
 
 def refused_place(agents: list[str]) -> LoopState:

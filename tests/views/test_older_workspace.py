@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from llm_loop.contract.paths import WorkspacePaths
-from llm_loop.memory.state import LoopState, apply_all
+from llm_loop.memory.folding import apply_all
+from llm_loop.memory.state import LoopState
 from llm_loop.system import files
 from llm_loop.system.clock import SystemClock
 from llm_loop.views.lines import PlainLines
