@@ -6,8 +6,7 @@ models and trainings reach rich as plain text, never as markup.
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from llm_loop.views.agents_lines import lines_of
 from llm_loop.views.condition import Condition
 from llm_loop.views.decisions import DecisionStatus
 from llm_loop.views.devices_status import words_of
+from llm_loop.views.page import Page
 from llm_loop.views.snapshot import RunStatus, Snapshot
 from llm_loop.views.untrusted import clean
 from llm_loop.views.wording import (
@@ -61,7 +61,7 @@ def draw(snapshot: Snapshot, width: int, height: int | None, glyphs: Glyphs) -> 
     """Return the lines of the view, each at most ``width`` columns; fewer decisions where ``height`` is small."""
     lines: list[Text] = []
     for shown in (8, 5, 3, 2, 1, 0):
-        page = _Page(max(width, _LEAST_WIDTH), glyphs)
+        page = Page(max(width, _LEAST_WIDTH), glyphs)
         for section in (_header, _runs, _waiting, _devices, _decisions(shown), _agents, _leaderboard, _alarms):
             section(page, snapshot)
         lines = page.lines
@@ -70,56 +70,7 @@ def draw(snapshot: Snapshot, width: int, height: int | None, glyphs: Glyphs) -> 
     return lines[:height]
 
 
-class _Page:
-    """Collect lines that fit the width."""
-
-    def __init__(self, width: int, glyphs: Glyphs) -> None:
-        self.width, self.glyphs = width, glyphs
-        self.lines: list[Text] = []
-
-    def line(self, text: Text | str, style: str = "", indent: int = 0) -> None:
-        """Add one line, cut to the width."""
-        whole = Text(" " * indent).append_text(Text(text, style=style) if isinstance(text, str) else text)
-        self.lines.append(cut(whole, self.width, self.glyphs))
-
-    def heading(self, text: str, note: str = "") -> None:
-        """Add a blank line and a heading."""
-        self.lines.append(Text())
-        self.line(Text(text, style="bold").append(f"  {note}" if note else "", style="dim not bold"))
-
-    def paragraph(self, text: str, style: str = "", indent: int = 0, most: int = 2) -> None:
-        """Add a text in at most ``most`` lines, what is left over cut."""
-        room = max(1, self.width - indent)
-        rows = textwrap.wrap(text, room, break_long_words=True, break_on_hyphens=False)
-        if len(rows) > most:
-            rows = [*rows[: most - 1], " ".join(rows[most - 1 :])]
-        for row in rows:
-            self.line(row, style, indent)
-
-    def flow(self, pieces: Iterable[tuple[str, str] | None], indent: int = 0) -> None:
-        """Add (text, style) pieces in a row, two blanks between them, in as many lines as they need."""
-        row = Text(" " * indent)
-        for text, style in (piece for piece in pieces if piece is not None):
-            piece = Text(text, style=style)
-            begun = len(row) > indent
-            if begun and row.cell_len + 2 + piece.cell_len > self.width:
-                self.line(row)
-                row, begun = Text(" " * (indent + 2)), False
-            row.append("  " if begun else "").append_text(piece)
-        if row.plain.strip():
-            self.line(row)
-
-
-def cut(text: Text, width: int, glyphs: Glyphs) -> Text:
-    """Cut ``text`` itself to ``width`` columns, with dots at its end, and return it."""
-    text.no_wrap = True
-    if text.cell_len > width:
-        text.truncate(max(0, width - len(glyphs.dots)), overflow="crop")
-        text.append(glyphs.dots)
-    return text
-
-
-def _header(page: _Page, snapshot: Snapshot) -> None:
+def _header(page: Page, snapshot: Snapshot) -> None:
     daemon = snapshot.daemon
     name = clean(Path(snapshot.workspace).name or snapshot.workspace, 60)
     style = "bold yellow" if daemon.ending and daemon.lives else _CONDITION_STYLE[daemon.condition]
@@ -157,14 +108,14 @@ def _header(page: _Page, snapshot: Snapshot) -> None:
         page.paragraph(f"cannot be read: {note}", "red", most=3)
 
 
-def _runs(page: _Page, snapshot: Snapshot) -> None:
+def _runs(page: Page, snapshot: Snapshot) -> None:
     if snapshot.runs:
         page.heading("Runs" if len(snapshot.runs) > 1 else "Run")
     for run in snapshot.runs:
         _run(page, run, snapshot)
 
 
-def _run(page: _Page, run: RunStatus, snapshot: Snapshot) -> None:
+def _run(page: Page, run: RunStatus, snapshot: Snapshot) -> None:
     glyphs, lives, silent_s = page.glyphs, snapshot.daemon.lives, run.silent_s or 0.0
     page.flow(
         [
@@ -197,7 +148,7 @@ def _run(page: _Page, run: RunStatus, snapshot: Snapshot) -> None:
         page.paragraph(f"was running when the loop ended: {left}", "yellow", indent=2)
 
 
-def _waiting(page: _Page, snapshot: Snapshot) -> None:
+def _waiting(page: Page, snapshot: Snapshot) -> None:
     if not snapshot.waiting:
         return
     page.heading("Next")
@@ -216,7 +167,7 @@ def _waiting(page: _Page, snapshot: Snapshot) -> None:
             page.paragraph(f"waits: {run.waits_for}", "yellow", indent=2)
 
 
-def _devices(page: _Page, snapshot: Snapshot) -> None:
+def _devices(page: Page, snapshot: Snapshot) -> None:
     if not snapshot.devices:
         return
     page.heading("Devices" if len(snapshot.devices) > 1 else "Device")
@@ -224,8 +175,8 @@ def _devices(page: _Page, snapshot: Snapshot) -> None:
         page.line(words_of(device), indent=2)
 
 
-def _decisions(shown: int) -> Callable[[_Page, Snapshot], None]:
-    def section(page: _Page, snapshot: Snapshot) -> None:
+def _decisions(shown: int) -> Callable[[Page, Snapshot], None]:
+    def section(page: Page, snapshot: Snapshot) -> None:
         decisions = snapshot.decisions[-shown:] if shown else ()
         if decisions:
             page.heading("Decisions", snapshot.metric or "")
@@ -235,7 +186,7 @@ def _decisions(shown: int) -> Callable[[_Page, Snapshot], None]:
     return section
 
 
-def _decision(page: _Page, decision: DecisionStatus, snapshot: Snapshot) -> None:
+def _decision(page: Page, decision: DecisionStatus, snapshot: Snapshot) -> None:
     cycle = "C----" if decision.cycle is None else f"C{decision.cycle:04d}"
     what = decision.label if decision.action == "run_command" and decision.label else decision.action.replace("_", " ")
     good = "bold green" if decision.is_best else "red" if decision.outcome in ("failed", "lost") else ""
@@ -260,7 +211,7 @@ def _decision(page: _Page, decision: DecisionStatus, snapshot: Snapshot) -> None
         page.paragraph(said, "magenta", indent=6)
 
 
-def _agents(page: _Page, snapshot: Snapshot) -> None:
+def _agents(page: Page, snapshot: Snapshot) -> None:
     """Show who decides, the cost and the mentor's worth, where anybody else than the built-in planner was asked."""
     agents = snapshot.agents
     if agents.worker == "builtin" and not any(role.agent != "builtin" for role in agents.roles):
@@ -270,7 +221,7 @@ def _agents(page: _Page, snapshot: Snapshot) -> None:
         page.paragraph(line, indent=2)
 
 
-def _leaderboard(page: _Page, snapshot: Snapshot) -> None:
+def _leaderboard(page: Page, snapshot: Snapshot) -> None:
     board = snapshot.leaderboard
     if board is None or not board.entries:
         return
@@ -288,7 +239,7 @@ def _leaderboard(page: _Page, snapshot: Snapshot) -> None:
         page.line(text.append(row[4]))
 
 
-def _alarms(page: _Page, snapshot: Snapshot) -> None:
+def _alarms(page: Page, snapshot: Snapshot) -> None:
     error = snapshot.daemon.error if snapshot.daemon.lives else None
     if not snapshot.alarms and error is None:
         return

@@ -12,7 +12,8 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from llm_loop.views.screen import cut, draw
+from llm_loop.views.page import cut
+from llm_loop.views.screen import draw
 from llm_loop.views.snapshot import Snapshot
 from llm_loop.views.untrusted import clean
 from llm_loop.views.wording import ASCII, UNICODE, Glyphs
