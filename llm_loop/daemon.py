@@ -8,38 +8,35 @@ from __future__ import annotations
 
 import os
 import platform
-import time
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from llm_loop import __version__
-from llm_loop.agents.codex_home import is_ready
-from llm_loop.config import Config, load_config
+from llm_loop.config import load_config, missing_missions
 from llm_loop.contract import schemas
-from llm_loop.contract.observation import Role
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.contract.run import RunState
 from llm_loop.cycle import Cycle
+from llm_loop.cycle.config_watch import ConfigWatch
 from llm_loop.cycle.machine_watch import MachineWatch
 from llm_loop.cycle.opening import open_context
-from llm_loop.errors import ConfigError, FileWriteError, LoopError
+from llm_loop.errors import FileWriteError, LoopError
+from llm_loop.heartbeat import HEARTBEAT_S, Heartbeat, TickFigures
 from llm_loop.limits import Limits, convergence_reason, target_of
 from llm_loop.memory.slot_use import SlotUse
 from llm_loop.requests import LEAVE_RUN, consume, read_requests
 from llm_loop.stages.record import SHUTDOWN
 from llm_loop.system import files, processes
-from llm_loop.system.clock import Clock, Every, utc_text
+from llm_loop.system.clock import Clock, Every
 from llm_loop.system.instance_lock import InstanceLock
 from llm_loop.system.presence import is_of_the_drive
 from llm_loop.system.processes import Keepers
 
 TICK_S = 0.1
-HEARTBEAT_S = 2.0
 _LOOK_S = 1.0
 _PATIENCE_BEYOND_GRACE_S = 5.0
 
@@ -72,8 +69,7 @@ class Daemon:
         limits: Limits,
         lock: InstanceLock | None = None,
     ) -> None:
-        self._paths, self._config_path, self._environ = paths, config_path, environ
-        self._clock, self._limits = clock, limits
+        self._paths, self._clock, self._limits = paths, clock, limits
         config = load_config(config_path, paths.root, environ)
         self._keepers = Keepers()
         self._context = open_context(paths, config, environ, clock, self._keepers)
@@ -81,17 +77,15 @@ class Daemon:
         self._farewell: Farewell | None = None
         self._farewell_by_s = 0.0
         self._started_s = clock.monotonic()
-        self._started_utc = utc_text(clock.utc_now())
         self._machine = MachineWatch(self._context, lock)
-        self._config_look = Every(_LOOK_S)
+        self._config_watch = ConfigWatch(self._context, config_path)
+        self._heartbeat = Heartbeat(self._cycle, self._machine, config_path)
         self._heartbeat_due = Every(HEARTBEAT_S)
-        self._config_seen = files.signature(config_path)
         self._runs_at_start = self._runs_judged = 0
         self._first_cycle = self._context.ledger.state.cycle
-        self.ticks, self.tick_s, self.slowest_tick_s = 0, 0.0, 0.0
+        self._ticks = TickFigures()
         self._errors: dict[str, str] = {}
         self._parted = self._stopped = False
-        self._identity = processes.identity_of(os.getpid())
         self._flags_taken: dict[Path, tuple[int, int] | None] = {}
 
     @property
@@ -169,7 +163,7 @@ class Daemon:
             for act in (self._look_at_limits, self._cycle.take_requests, self._cycle.tick):
                 self._guarded(act, now_s)
         self._guarded(self._reap, now_s)
-        self._account(now_s)
+        self._ticks.add(self._clock.monotonic() - now_s)
         over = self._parted or (self._farewell is not None and now_s >= self._farewell_by_s)
         if self._heartbeat_due.due(now_s) or over:
             self._guarded(self._beat, now_s)
@@ -237,23 +231,7 @@ class Daemon:
     # ------------------------------------------------------------ what a tick looks at
 
     def _look_at_config(self, now_s: float) -> None:
-        if not self._config_look.due(now_s):
-            return
-        signature = files.signature(self._config_path)
-        if signature == self._config_seen:
-            return
-        self._config_seen = signature
-        try:
-            config = load_config(self._config_path, self._paths.root, self._environ)
-        except ConfigError as error:
-            self._context.ledger.record("config_refused", why=str(error), kept="the last good configuration")
-            return
-        changed = _changed_keys(self._context.config, config)
-        self._context.config = config
-        self._context.memory.use(config)
-        self._context.ledger.use(config)
-        if changed:
-            self._context.ledger.record("config_changed", keys=changed)
+        self._config_watch.tick(now_s)
 
     def _look_at_home(self, now_s: float) -> None:
         why_not = self._machine.look_at_home(now_s)
@@ -318,57 +296,11 @@ class Daemon:
             with suppress(FileWriteError):
                 self._context.ledger.note("error", why=text, trace=trace)  # it may be of the projecting itself
 
-    def _account(self, began_s: float) -> None:
-        spent = self._clock.monotonic() - began_s
-        self.ticks += 1
-        self.tick_s += spent
-        self.slowest_tick_s = max(self.slowest_tick_s, spent)
-
     def _beat(self, now_s: float) -> None:
-        refused: FileWriteError | None = None
-        try:
-            files.replace_json_on_full_disk(self._paths.heartbeat, self._heartbeat(now_s))
-        except FileWriteError as error:  # the next one comes in two seconds
-            refused = error
-        self._machine.take_beat(refused)
-
-    def _heartbeat(self, now_s: float) -> dict[str, Any]:
-        context = self._context
-        state = context.ledger.state
-        return {
-            "schema_version": 1,
-            "daemon_status": "stopped" if self._stopped else "ending" if self._farewell else "running",
-            "run_id": context.config.run_id,
-            "pid": os.getpid(),
-            "version": __version__,
-            "started_utc": self._started_utc,
-            "updated_utc": utc_text(self._clock.utc_now()),
-            "updated_awake_s": round(now_s, 3),
-            "identity": self._identity,
-            "phase": self._cycle.phase(),
-            "cycle": state.cycle,
-            "cycles_closed": state.cycles_closed,
-            "reason": None if self._farewell is None else self._farewell.reason,
-            "holds": dict(context.holds),
-            **self._machine.to_json(),
-            "waiting_for": self._cycle.slots.waiting_for(),
-            "devices": context.devices.to_json(),
-            "runs": self._cycle.slots.progress(now_s),
-            "slots": context.config.max_parallel_runs,
-            "idle_fraction": state.slot_use.idle_fraction(),
-            "slot_use": [asdict(one) for one in state.slot_use.figures()],
-            "best": context.memory.best(),
-            "codex_login": is_ready(self._paths.codex_home, self._environ),
-            "worker": context.worker_name(),
-            "agents": {role.value: context.first_agent(role) for role in Role if context.is_asked(role)},
-            "sandbox": None if context.codex.sandbox is None else context.codex.sandbox.to_json(),
-            "error": next(iter(self._errors.values()), None),
-            "ticks": self.ticks,
-            "tick_seconds": round(self.tick_s, 4),
-            "slowest_tick_seconds": round(self.slowest_tick_s, 4),
-            "cpu_seconds": round(time.process_time(), 3),
-            "config_path": str(self._config_path),
-        }
+        status = "stopped" if self._stopped else "ending" if self._farewell else "running"
+        reason = None if self._farewell is None else self._farewell.reason
+        error = next(iter(self._errors.values()), None)
+        self._heartbeat.beat(now_s, status=status, reason=reason, error=error, ticks=self._ticks)
 
     def _take_gesture(self, name: str) -> None:
         """Begin to end as a signal or a console event asks; the next tick takes it up."""
@@ -380,21 +312,3 @@ _GESTURES = {
     "shutdown": (Ending.INTERRUPT, "log-off or shutdown"),
     "closed": (Ending.LEAVE, "its window was closed"),
 }
-
-
-def missing_missions(config: Config) -> list[str]:
-    """Return a sentence for each role that has no mission file."""
-    roles = (("worker", config.worker_mission_file), ("mentor", config.mentor_mission_file))
-    return [
-        f"no mission file for the {role}: neither {mission} nor {config.mission_file} exists"
-        for role, mission in roles
-        if not mission.is_file() and not config.mission_file.is_file()
-    ]
-
-
-def _changed_keys(old: Config, new: Config) -> list[str]:
-    return [
-        name
-        for name in Config.__slots__
-        if name not in ("sources", "notices") and getattr(old, name) != getattr(new, name)
-    ]

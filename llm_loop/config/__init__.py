@@ -5,6 +5,7 @@ Keys, types, ranges, defaults and descriptions stand in one place, ``contract/co
 
 from llm_loop.config.explaining import ExplainedKey, explain
 from llm_loop.config.loading import load_config
+from llm_loop.config.missions import missing_missions
 from llm_loop.config.settings import (
     ApprovalRule,
     CloneSource,
@@ -30,4 +31,5 @@ __all__ = [
     "SourceKind",
     "explain",
     "load_config",
+    "missing_missions",
 ]

@@ -14,9 +14,9 @@ from typing import Any
 from llm_loop import restarts
 from llm_loop.agents.codex_home import is_ready
 from llm_loop.agents.search_space import parse_search_space
-from llm_loop.config import Config, load_config
+from llm_loop.config import Config, load_config, missing_missions
 from llm_loop.contract.paths import WorkspacePaths
-from llm_loop.daemon import Daemon, missing_missions
+from llm_loop.daemon import Daemon
 from llm_loop.errors import CommandError, ConfigError, CorruptFileError, LoopError, WorkspaceBusyError
 from llm_loop.limits import Limits, parse_until
 from llm_loop.stages.gate import load_policy
