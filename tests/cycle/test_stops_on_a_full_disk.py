@@ -33,5 +33,5 @@ def test_a_journal_that_refuses_does_not_keep_a_run_from_being_stopped(
         slots.request_stop(running, "disk_full")
         slots.request_stop(running, "stall")
         assert (paths.attempt("R0001", 1) / "STOP").exists() and builder.ledger.trouble is not None
-    slots._tell_stops()
+    slots._stops.tell()
     assert builder.ledger.state.runs["R0001"].stop_reason == "disk_full" and builder.ledger.trouble is None
