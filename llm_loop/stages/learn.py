@@ -17,7 +17,6 @@ from llm_loop.contract.context import Priorities
 from llm_loop.contract.decision import Decision
 from llm_loop.contract.observation import OpenTodo
 from llm_loop.contract.paths import WorkspacePaths
-from llm_loop.contract.result import Direction
 from llm_loop.contract.review import Review
 from llm_loop.contract.run import PERSON
 from llm_loop.errors import CorruptFileError, FileWriteError
@@ -32,8 +31,9 @@ from llm_loop.memory.past_runs import PastRuns
 from llm_loop.memory.shared_todo import Addition, Author, SharedTodo
 from llm_loop.memory.signals import can_search_web, priorities_of, trend_of
 from llm_loop.memory.state import LoopState
-from llm_loop.memory.storyline import Best, GateReason, StoryEntry, Storyline
+from llm_loop.memory.storyline import Storyline
 from llm_loop.memory.workpad import Workpad
+from llm_loop.stages.learning.cycle_words import story_of, summary_of
 from llm_loop.system import files
 from llm_loop.system.clock import Clock, utc_stamp
 
@@ -46,8 +46,7 @@ class Memory:
 
     ``edits`` collects a person's edits that a write met, until ``take_edits`` hands them over.
     ``damaged`` names lines of the history that could not be read at the start, ``torn`` the files whose last line was
-    cut short and set aside beside them. Raises FileWriteError
-    where a file cannot be written; the caller tries again.
+    cut short and set aside beside them. Raises FileWriteError where a file cannot be written; the caller tries again.
     """
 
     def __init__(self, paths: WorkspacePaths, clock: Clock, config: Config) -> None:
@@ -281,47 +280,12 @@ class Memory:
     def _summarise(self, event: Event) -> None:
         if event["seq"] <= self._summarised_seq:
             return
-        mentor = event["codex"]["mentor"] or {}
-        outcome = event["run_outcome"] or {}
-        line = {name: event[name] for name in _SUMMARY_FIELDS} | {
-            "status": outcome.get("status"),
-            "metric": outcome.get("metric"),
-            "value": outcome.get("value"),
-            "best_value": (event["best"] or {}).get("value"),
-            "gate_blocked": event["quality_gate"]["blocked"],
-            "mentor": mentor.get("recommendation"),
-            "mentor_applied": mentor.get("applied"),
-            "used_web_search": event["codex"]["used_web_search"],
-        }
-        files.append_line(self._paths.cycle_summaries, files.json_text(line), durable=False)
+        files.append_line(self._paths.cycle_summaries, files.json_text(summary_of(event)), durable=False)
         self._summarised_seq = event["seq"]
 
     def _tell(self, event: Event) -> None:
-        outcome, mentor = event["run_outcome"], event["codex"]["mentor"]
-        best = None
-        if outcome is not None and outcome["value"] is not None:
-            best = Best(metric=outcome["metric"], value=outcome["value"])
-        entry = StoryEntry(
-            cycle=event["cycle"],
-            cycle_trace_id=event["cycle_trace_id"],
-            at_utc=event["ts_utc"],
-            action=event["action"],
-            category=event["idea_category"],
-            run=event["run_label"] or None,
-            outcome=_outcome_words(event),
-            best=best,
-            delta=event["delta_best"],
-            improved=None if event["delta_best"] is None else self._is_gain(event["delta_best"]),
-            proposer=event["proposer"],
-            mentor=None if mentor is None else _mentor_words(mentor),
-            gate_blocked=event["quality_gate"]["blocked"],
-            why=event["rationale"] or event["reason"] or "",
-            gate_reasons=tuple(_gate_reasons(event["proposals"])),
-        )
+        entry = story_of(event, self._config.selection_direction)
         self._met(self._storyline.add(entry).human_edit)
-
-    def _is_gain(self, delta: float) -> bool:
-        return delta < 0 if self._config.selection_direction is Direction.MIN else delta > 0
 
     def _met(self, edit: HumanEdit | None) -> None:
         if edit is not None:
@@ -340,44 +304,3 @@ def _last_seq(path: Path) -> int:
 
 
 _REVIEW_FIELDS = ("recommendation", "critique", "questions", "mentor_notes", "todo_updates", "suggested_decision")
-_SUMMARY_FIELDS = (
-    "seq",
-    "ts_utc",
-    "cycle",
-    "cycle_trace_id",
-    "action",
-    "result",
-    "run_id",
-    "run_label",
-    "idea_category",
-    "proposer",
-    "decision_source",
-    "delta_best",
-)
-
-
-def _outcome_words(event: Event) -> str:
-    outcome = event["run_outcome"]
-    if outcome is None:
-        return str(event["result"]) + (f" ({event['reason']})" if event["result"] == "dropped" else "")
-    cause = f" ({outcome['cause']})" if outcome["cause"] else ""
-    return f"{outcome['status']}{cause}"
-
-
-def _mentor_words(mentor: dict[str, Any]) -> str:
-    if not mentor["run"]:
-        return "unreviewed"
-    return str(mentor["recommendation"]) + (" (applied)" if mentor["applied"] else "")
-
-
-def _gate_reasons(proposals: list[dict[str, Any]]) -> Iterable[GateReason]:
-    for record in proposals:
-        for reason in record["unusable"] or ():
-            yield GateReason(
-                proposer=record["proposer"], reason=reason, fix="answer with one JSON object of the schema"
-            )
-        if record["quality_gate"]["blocked"]:
-            for issue in record["quality_gate"]["details"]:
-                yield GateReason(
-                    proposer=record["proposer"], reason=f"{issue['code']}: {issue['message']}", fix=issue["fix"]
-                )

@@ -1,0 +1,1 @@
+"""The parts of ``learn``: what it writes of a cycle."""
