@@ -51,7 +51,7 @@ class DeviceDesk:
         """Take up readings of the cards and ask for the next one: each minute, sooner while a run is young."""
         running = self._context.ledger.state.in_state(RunState.RUNNING)
         self._note_runs(running, now_s)
-        if self._context.config.devices == NONE or not self._context.config.devices:
+        if not self._slots_have_devices():
             return
         by_card = self._runs_by_card(running)
         if self._watch.take(now_s):
@@ -93,6 +93,9 @@ class DeviceDesk:
     def _choice(self) -> Choice:
         return choose(self._context.config.devices, self._context.environment, self._watch.cards)
 
+    def _slots_have_devices(self) -> bool:
+        return bool(self._context.config.devices) and self._context.config.devices != NONE
+
     def _is_wanted(self) -> bool:
         """Tell whether a reading matters although nothing runs: a run is about to start, or none was taken yet."""
         return self._watch.cards is None or bool(self._context.ledger.state.in_state(RunState.STAGED, RunState.QUEUED))
@@ -131,11 +134,9 @@ class DeviceDesk:
     # ------------------------------------------------------------ room for a run
 
     def _place(self, run: Run, now_s: float) -> Place:
-        config = self._context.config
-        named = config.devices != NONE and bool(config.devices)
-        if named and not self._watch.is_settled(now_s):
+        if self._slots_have_devices() and not self._watch.is_settled(now_s):
             return Place(waits_for="nvidia-smi has not answered yet")
-        choice = self._choice() if named else Choice()
+        choice = self._choice()
         self._say(*choice.notices)
         return place(self._need(run), self._occupants(now_s), choice.devices, self._host(now_s))
 

@@ -83,11 +83,6 @@ class HistoryIndex:
         return None if found is None else found.best(self.direction)
 
     @property
-    def bests(self) -> dict[str, BestValue]:
-        """The best value of every metric seen at a best epoch."""
-        return {name: found.best(self._direction_of(name)) for name, found in self._extremes.items()}
-
-    @property
     def extremes(self) -> dict[str, Extremes]:
         """The lowest and the highest value of every metric seen at a best epoch."""
         return dict(self._extremes)

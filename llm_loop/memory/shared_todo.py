@@ -17,7 +17,7 @@ from enum import StrEnum
 
 from llm_loop.contract.observation import OpenTodo
 from llm_loop.contract.paths import WorkspacePaths
-from llm_loop.memory.markdown_file import HumanEdit, MarkdownFile, Written
+from llm_loop.memory.markdown_file import HumanEdit, MarkdownFile
 from llm_loop.memory.markdown_text import one_line
 from llm_loop.memory.older_lines import move_older_lines
 from llm_loop.memory.todo_similarity import refusal
@@ -97,10 +97,6 @@ class SharedTodo(MarkdownFile):
     def open_todos(self) -> tuple[OpenTodo, ...]:
         """Return every open entry of the whole file, in its order. Raises FileWriteError."""
         return open_todos(self.read())
-
-    def number_lines(self) -> Written:
-        """Give a person's lines their ids now; ``add`` and ``resolve`` do it too. Raises FileWriteError."""
-        return self.rewrite(numbered)
 
     def add(self, addition: Addition) -> AddOutcome:
         """Add an author's texts, each one line of at most 220 characters. Raises FileWriteError.

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-AUTO, NONE = "auto", "none"
+NONE = "none"
 VISIBLE, ORDER = "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"
 _BY_BUS = "PCI_BUS_ID"
 _PART = "MIG-"
@@ -84,9 +84,11 @@ def choose(wanted: str | Sequence[str], environment: Mapping[str, str], cards: S
     if wanted == NONE or not wanted:
         return Choice()
     allowed = _allowed(environment, cards)
-    if wanted == AUTO or isinstance(wanted, str):
-        found = [Device(name=card.uuid, card=card) for card in cards or ()] if allowed is None else allowed
-        return Choice(devices=tuple(found if cards else ()))
+    if isinstance(wanted, str):  # auto
+        if not cards:
+            return Choice()
+        every = [Device(name=card.uuid, card=card) for card in cards]
+        return Choice(devices=tuple(every if allowed is None else allowed))
     devices: list[Device] = []
     notices: list[str] = []
     for text in dict.fromkeys(wanted):

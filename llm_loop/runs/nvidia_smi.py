@@ -90,7 +90,8 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     folder = Path(arguments[0])
     try:
-        cards, why = ask(*_request(files.read_json(folder / "request.json"), folder))
+        command, deadline_s = _request(files.read_json(folder / "request.json"))
+        cards, why = ask(command, folder, deadline_s)
         answer: dict[str, Any] = {"cards": None if cards is None else [card.to_json() for card in cards], "why": why}
         files.replace_json(folder / "answer.json", answer, durable=False)
     except FileNotFoundError as error:
@@ -102,14 +103,14 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _request(value: Any, folder: Path) -> tuple[list[str], Path, float]:
+def _request(value: Any) -> tuple[list[str], float]:
     try:
         command, deadline_s = [str(word) for word in value["command"]], float(value["deadline_s"])
     except (KeyError, TypeError, ValueError) as error:
         raise ContractError("the request", [f"{type(error).__name__}: {error}"]) from error
     if not command:
         raise ContractError("the request", ["command: a program is needed"])
-    return command, folder, deadline_s
+    return command, deadline_s
 
 
 def _card_of(line: str) -> Card | None:

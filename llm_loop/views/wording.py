@@ -1,4 +1,8 @@
-"""The words and small drawings that all views share: times, durations, numbers, bars, curves."""
+"""The words and small drawings that all views share.
+
+Times, durations, numbers, bars and curves first, then sentences: on a decision, on the loop, on what a person is
+needed for.
+"""
 
 from __future__ import annotations
 
@@ -29,10 +33,10 @@ class Glyphs:
 
 
 UNICODE = Glyphs(full="━", empty="─", levels="▁▂▃▄▅▆▇█", plus_minus="±", dots="…")
+ASCII = Glyphs(full="#", empty="-", levels="_.-=+*#@", plus_minus="+/-", dots="...")
 _FAILURES_IN_A_ROW = 3
 _MOST_SLOTS = 64
 _UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
-ASCII = Glyphs(full="#", empty="-", levels="_.-=+*#@", plus_minus="+/-", dots="...")
 
 
 def typed(verb: str) -> str:

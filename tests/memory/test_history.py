@@ -171,17 +171,19 @@ def test_small_gains_do_not_count_above_a_threshold() -> None:
     assert history.runs_without_gain(0.1) == 6
 
 
-def test_the_best_of_every_metric_is_known() -> None:
+def test_both_ends_of_every_metric_are_known() -> None:
     history = index(
         row(1, 0.5, metrics={"val_log_loss": 0.5, "val_accuracy": 0.8, "train_loss": 0.4}),
         row(2, 0.6, metrics={"val_log_loss": 0.6, "val_accuracy": 0.9, "train_loss": 0.2}),
         row(3, None, metrics={"val_accuracy": 1.0}),
     )
-    bests = {name: (best.value, best.run_id) for name, best in history.bests.items()}
-    assert bests == {
-        "val_log_loss": (0.5, "R0001"),
-        "val_accuracy": (0.9, "R0002"),
-        "train_loss": (0.2, "R0002"),
+    ends = {
+        name: [(end.value, end.run_id) for end in (found.low, found.high)] for name, found in history.extremes.items()
+    }
+    assert ends == {
+        "val_log_loss": [(0.5, "R0001"), (0.6, "R0002")],
+        "val_accuracy": [(0.8, "R0001"), (0.9, "R0002")],
+        "train_loss": [(0.2, "R0002"), (0.4, "R0001")],
     }
 
 

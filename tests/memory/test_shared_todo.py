@@ -162,10 +162,10 @@ def test_a_persons_lines_are_numbered_and_nothing_else(todo: SharedTodo) -> None
         .replace("- [x](", "- [ ] [P05] [x](")
     )
     assert [entry.id for entry in todo.open_todos()] == ["C0002-W01", "P01", "P02", "P03", "P04", "P05"]
-    written = todo.number_lines()
-    assert written.human_edit is not None and written.human_edit.text == PERSON
+    outcome = todo.resolve([], by="AI-Builder", cycle=9)
+    assert outcome.human_edit is not None and outcome.human_edit.text == PERSON
     assert todo.read() == expected
-    assert not todo.number_lines().changed
+    assert todo.resolve([], by="AI-Builder", cycle=9).human_edit is None and todo.read() == expected
     todo.resolve(["P02"], by="AI-Builder", cycle=9)
     assert "- [x] [P02] [URGENT] look at digit 8 (resolved by AI-Builder C0009)\n" in todo.read()
 
