@@ -20,6 +20,7 @@ from llm_loop.config import load_config, missing_missions
 from llm_loop.contract import schemas
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.contract.run import RunState
+from llm_loop.contract.stop_reasons import DAEMON_STOP, FLAG, SHUTDOWN
 from llm_loop.cycle import Cycle
 from llm_loop.cycle.config_watch import ConfigWatch
 from llm_loop.cycle.machine_watch import MachineWatch
@@ -29,7 +30,6 @@ from llm_loop.heartbeat import HEARTBEAT_S, Heartbeat, TickFigures
 from llm_loop.limits import Limits, convergence_reason, target_of
 from llm_loop.memory.slot_use import SlotUse
 from llm_loop.requests import LEAVE_RUN, consume, read_requests
-from llm_loop.stages.record import SHUTDOWN
 from llm_loop.system import files, processes
 from llm_loop.system.clock import Clock, Every
 from llm_loop.system.instance_lock import InstanceLock
@@ -206,7 +206,7 @@ class Daemon:
         polite = self._farewell.ending is Ending.POLITE
         context.holds["farewell"] = "the loop ends"
         for run in context.ledger.state.in_state(RunState.RUNNING):
-            slots.request_stop(run, "daemon_stop" if polite else SHUTDOWN)
+            slots.request_stop(run, DAEMON_STOP if polite else SHUTDOWN)
         if polite:
             slots.drop_staged("dropped: the loop was stopped")
         slots.watch(now_s)
@@ -249,7 +249,7 @@ class Daemon:
             wanted = requests.stop_current_run
             for run in ledger.state.in_state(RunState.RUNNING):
                 if wanted in ("", run.run_id):
-                    self._cycle.slots.request_stop(run, "stop_flag:STOP_CURRENT_RUN")
+                    self._cycle.slots.request_stop(run, FLAG)
             self._consume(self._paths.stop_current_run, wanted)
         if requests.pause:
             if "pause" not in self._context.holds:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from llm_loop.contract.run import Run, RunState
+from llm_loop.contract.stop_reasons import HOST_MEMORY
 from llm_loop.stages.hazards import (
-    HOST_MEMORY,
     Candidate,
     LastLooks,
     Look,

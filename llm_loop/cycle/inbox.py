@@ -16,13 +16,14 @@ from typing import Any
 
 from llm_loop.contract.request import Request, RequestKind, read_request
 from llm_loop.contract.run import Approval, Run, RunState
+from llm_loop.contract.stop_reasons import CANCELLED, REJECTED
 from llm_loop.cycle.code_jobs import CodeJobs
 from llm_loop.cycle.context import Context
 from llm_loop.cycle.judging import Judge
 from llm_loop.cycle.queueing import Queueing
 from llm_loop.cycle.staging import stage
 from llm_loop.errors import ContractError, FileWriteError
-from llm_loop.memory.queue import CANCELLED, REJECTED, is_withdrawn
+from llm_loop.memory.queue import is_withdrawn
 from llm_loop.stages.observe import withdrawn_run
 from llm_loop.system import files
 from llm_loop.system.clock import utc_stamp

@@ -14,6 +14,7 @@ from llm_loop.agents.agent import BUILTIN, CODEX, COMMAND
 from llm_loop.contract.decision import Action, Decision
 from llm_loop.contract.observation import Role
 from llm_loop.contract.run import PERSON, RunState
+from llm_loop.contract.stop_reasons import BY_WORKER
 from llm_loop.cycle.asking import Asking
 from llm_loop.cycle.call_records import of_cycle
 from llm_loop.cycle.calls_for_people import call_a_person, call_no_longer
@@ -235,5 +236,5 @@ class PlanLane:
             close(context, plan=plan, result="no_active_run")
             return
         if target.stop_reason is None:
-            context.ledger.record("stop_requested", run_id=target.run_id, reason="stop_current_run")
+            context.ledger.record("stop_requested", run_id=target.run_id, reason=BY_WORKER)
         close(context, plan=plan, result="stop_current_run", reason=f"{target.run_id} {target.label}")

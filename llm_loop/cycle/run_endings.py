@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from llm_loop.contract.run import Run, RunState
+from llm_loop.contract.stop_reasons import SHUTDOWN
 from llm_loop.cycle.code_watch import END, CodeWatch
 from llm_loop.cycle.context import Context
 from llm_loop.cycle.run_records import evidence_of, history_row
-from llm_loop.stages.record import SHUTDOWN, Outcome, record
+from llm_loop.stages.record import Outcome, record
 from llm_loop.system.clock import utc_text
 from llm_loop.system.processes import EndCause, Ending
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_loop.contract.run import PERSON, Approval, Attempt, Run, RunState
+from llm_loop.contract.stop_reasons import PATTERN, STALL
 from llm_loop.cycle.closing import close
 from llm_loop.cycle.code_jobs import CodeJobs
 from llm_loop.cycle.code_watch import LAUNCH, CodeWatch
@@ -168,10 +169,10 @@ class RunSlots:
             return False
         pattern = watch.look(now_s)
         if pattern is not None:
-            self.request_stop(run, f"pattern:{pattern}")
+            self.request_stop(run, f"{PATTERN}{pattern}")
         stall = context.config.stall_seconds
         if stall is not None and now_s - watch.progress.last_output_s > stall:
-            self.request_stop(run, "stall")
+            self.request_stop(run, STALL)
         if (cause := hazard_of_run(watch.progress.not_finite_rows, watch.progress.exploded_rows)) is not None:
             self.request_stop(run, cause)
         return False

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from llm_loop.contract.run import Run, RunState
+from llm_loop.contract.stop_reasons import SHUTDOWN
 from llm_loop.cycle.context import Context
 from llm_loop.errors import FileWriteError
 from llm_loop.memory.queue import is_withdrawn
-from llm_loop.stages.record import SHUTDOWN
 
 
 class StopRequests:

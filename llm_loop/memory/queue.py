@@ -12,10 +12,9 @@ from typing import Any, Self
 
 from llm_loop.config import ApprovalRule
 from llm_loop.contract.run import PERSON, Approval, Run, RunState
+from llm_loop.contract.stop_reasons import CANCELLED, REJECTED
 from llm_loop.memory.journal import Event
 
-CANCELLED = "cancelled by a person"
-REJECTED = "rejected by a person"
 KEPT_IDS = 256
 KEPT_WITHDRAWN = 12
 

@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from llm_loop.contract.stop_reasons import DISK_FULL, DIVERGED, HOST_MEMORY, NAN
 from llm_loop.system.memory import HostMemory
 
-HOST_MEMORY, DISK_FULL, NAN, DIVERGED = "host_memory", "disk_full", "nan", "diverged"
 LOOKS = 3
 NOT_FINITE_EPOCHS = 3
 EXPLODED_EPOCHS = 3

@@ -16,17 +16,14 @@ from typing import Any
 from llm_loop.contract.outside_file import open_outside, read_outside
 from llm_loop.contract.result import Direction, Result, higher_is_better
 from llm_loop.contract.run import RunState
+from llm_loop.contract.stop_reasons import CANCELLED, FAULTS, PATTERN, SHUTDOWN
 from llm_loop.errors import ContractError, CorruptFileError
-from llm_loop.memory.queue import CANCELLED
 from llm_loop.runs.progress import Row, best_row, finite, rows_of_file, rows_of_metrics_json
 from llm_loop.system import files
 from llm_loop.system.processes import EndCause, Ending
 
 FOREIGN_MARK = "metrics_before.json"
 MAX_RESULT_BYTES = 1_000_000
-SHUTDOWN = "shutdown"
-_FAULTS = ("pattern:", "stall", "nan", "diverged", "host_memory", "disk_full")
-"""Why the loop ends a run as failed, where it has left no result."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,9 +83,9 @@ def _after_a_stop(
     cause = stop_reason or ("max_run_seconds" if ending.cause is EndCause.DEADLINE else "stop_file")
     if cause.startswith(CANCELLED):  # what it left stays in its folder, and ranks nowhere
         return Outcome(state=RunState.CANCELLED, cause=cause, detail=ending.detail)
-    if result is not None and not cause.startswith("pattern:"):
+    if result is not None and not cause.startswith(PATTERN):
         return Outcome(state=RunState.COMPLETED, cause=cause, result=result, metrics=metrics)
-    failed = cause.startswith(_FAULTS) or ending.cause is EndCause.DEADLINE
+    failed = cause.startswith(FAULTS) or ending.cause is EndCause.DEADLINE
     return Outcome(state=RunState.FAILED if failed else RunState.CANCELLED, cause=cause, detail=ending.detail)
 
 
