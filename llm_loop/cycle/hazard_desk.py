@@ -27,7 +27,7 @@ _LOOK_S = 1.0
 
 
 class HazardDesk:
-    """Watch one machine. ``look`` and ``request_stop`` are given by the slots, so that a test can give its own."""
+    """Watch one machine. ``request_stop`` asks a run to end; ``look`` looks at the machine, a test gives its own."""
 
     def __init__(
         self, context: Context, request_stop: Callable[[Run, str], None], look: Callable[[], Look] | None = None
@@ -42,7 +42,8 @@ class HazardDesk:
     def tick(self, now_s: float) -> None:
         """Take a look when it is due, hold launches while memory is nearly full, end a run when it stays so.
 
-        While a run that was asked to end is still there nothing more is asked: its memory comes back first.
+        While a run that was asked to end is still there nothing more is asked: its memory comes back first. Raises
+        FileWriteError.
         """
         if not self._due.due(now_s):
             return

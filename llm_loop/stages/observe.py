@@ -13,11 +13,11 @@ from llm_loop.memory.history import HistoryRow
 from llm_loop.memory.history_index import HistoryIndex
 from llm_loop.memory.state import LoopState, Plan
 from llm_loop.stages.observing.agent_context import Told, gather_context
-from llm_loop.stages.observing.known_runs import known_run, open_run, shown_rows, with_withdrawn, withdrawn_run
+from llm_loop.stages.observing.known_runs import known_run, open_run, with_withdrawn, withdrawn_run
 from llm_loop.stages.observing.run_params import decided_params, flatten
 from llm_loop.stages.observing.search_space_file import read_search_space
 
-__all__ = ["decided_params", "domain_of", "flatten", "observe", "read_search_space", "shown_rows", "withdrawn_run"]
+__all__ = ["decided_params", "domain_of", "flatten", "observe", "read_search_space", "withdrawn_run"]
 
 MAX_BOOTSTRAP_ATTEMPTS = 3
 NO_STREAKS = Streaks()
@@ -43,9 +43,9 @@ def observe(
 ) -> Observation:
     """Return the observation for one call of this cycle.
 
-    ``history`` are the ended runs that compare with each other, oldest first; ``index`` is what the whole history adds
-    up to (made from ``history`` when it is not given, which takes long for thousands of runs). ``proposal_code`` is the
-    diff of the worker's decision when the mentor is asked. ``wants_architecture_alternatives`` and
+    ``history`` are the ended runs to be shown, comparable with each other, oldest first, as many as the caller wants
+    told; ``index`` is what the whole history adds up to (made from ``history`` when it is not given). ``proposal_code``
+    is the diff of the worker's decision when the mentor is asked. ``wants_architecture_alternatives`` and
     ``new_results_since_challenge`` are told to the mentor; the notes among the review's reasons stand in for them.
 
     Reads the search space and its base configuration, so that a person's edit counts from the next
@@ -53,8 +53,7 @@ def observe(
     and curves, may be missing.
     """
     space, base = read_search_space(config)
-    history = tuple(history)
-    rows = shown_rows(history)
+    rows = list(history)
     if new_results_since_challenge is None and NO_NEW_EVIDENCE in plan.review_reasons:
         new_results_since_challenge = 0
     told = Told(
@@ -89,7 +88,7 @@ def observe(
         context=gather_context(
             role,
             state=state,
-            index=index or HistoryIndex(config.selection_metric, config.selection_direction, history),
+            index=index or HistoryIndex(config.selection_metric, config.selection_direction, rows),
             rows=rows,
             open_todos=open_todos,
             config=config,

@@ -18,6 +18,7 @@ from llm_loop.contract.run import Attempt, Run, RunState
 from llm_loop.memory import leaderboard
 from llm_loop.memory.history import HistoryRow
 from llm_loop.memory.history_index import HistoryIndex
+from llm_loop.memory.shown_runs import ShownRuns
 from llm_loop.memory.state import LoopState, Plan
 from llm_loop.stages.observe import observe
 from tests.conftest import REPOSITORY, make_workspace
@@ -51,7 +52,11 @@ class Campaign:
     def observe(self, role: Role = Role.WORKER, **fields: Any) -> Observation:
         """Observe as the daemon does; ``plan`` and ``state`` may be given."""
         plan, state = fields.pop("plan", self.plan), fields.pop("state", self.state)
-        return observe(role, plan, state, self.rows, self.todos, self.config, index=self.index, **fields)
+        shown = ShownRuns()
+        for place, row in enumerate(self.rows):
+            shown.add(place, row)
+        rows = [self.rows[place] for place in shown.offsets()]
+        return observe(role, plan, state, rows, self.todos, self.config, index=self.index, **fields)
 
     def observe_proposal(self, **fields: Any) -> Observation:
         """Observe for the mentor, who is asked about a decision."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -11,16 +9,7 @@ from typing import Any
 from llm_loop.contract.observation import KnownRun
 from llm_loop.contract.run import Run, RunState
 from llm_loop.memory.history import HistoryRow
-from llm_loop.memory.shown_runs import BEST_RUNS, LATEST_RUNS
 from llm_loop.stages.observing.run_params import decided_params
-
-
-def shown_rows(rows: Sequence[HistoryRow]) -> list[HistoryRow]:
-    """Return the latest 300 runs and the best 50 before them, oldest first: an observation stays bounded."""
-    older, latest = rows[:-LATEST_RUNS], list(rows[-LATEST_RUNS:])
-    scores = [-math.inf if row.result is None else row.result.best_val_score for row in older]
-    best = sorted(heapq.nlargest(BEST_RUNS, range(len(scores)), key=scores.__getitem__))
-    return [older[place] for place in best if older[place].result is not None] + latest
 
 
 def known_run(row: HistoryRow, metric: str) -> KnownRun:
