@@ -22,6 +22,7 @@ from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.contract.run import RunState
 from llm_loop.contract.stop_reasons import DAEMON_STOP, FLAG, SHUTDOWN
 from llm_loop.cycle import Cycle
+from llm_loop.cycle.calls_for_people import call_for_approval
 from llm_loop.cycle.config_watch import ConfigWatch
 from llm_loop.cycle.machine_watch import MachineWatch
 from llm_loop.cycle.opening import open_context
@@ -123,7 +124,13 @@ class Daemon:
             pass  # each failure is one event that a defect of ours keeps from being projected
         while self._farewell is None:
             try:
-                ledger.record("daemon_started", pid=os.getpid(), version=__version__, python=platform.python_version())
+                ledger.record(
+                    "daemon_started",
+                    pid=os.getpid(),
+                    version=__version__,
+                    python=platform.python_version(),
+                    slots=self._context.config.max_parallel_runs,
+                )
                 return True
             except FileWriteError as error:
                 if not is_of_the_drive(error.cause):
@@ -209,6 +216,7 @@ class Daemon:
             slots.request_stop(run, DAEMON_STOP if polite else SHUTDOWN)
         if polite:
             slots.drop_staged("dropped: the loop was stopped")
+            call_for_approval(context.ledger, context.config.requires_approval)  # nobody has to say anything of those
         slots.watch(now_s)
         planned = self._cycle.cancel_planning("the loop was stopped") if polite else True
         running = context.ledger.state.in_state(RunState.RUNNING)
@@ -231,7 +239,8 @@ class Daemon:
     # ------------------------------------------------------------ what a tick looks at
 
     def _look_at_config(self, now_s: float) -> None:
-        self._config_watch.tick(now_s)
+        if self._config_watch.tick(now_s):
+            self._cycle.plan_lane.wake()  # a slot more, another worker: no wait of before holds them up
 
     def _look_at_home(self, now_s: float) -> None:
         why_not = self._machine.look_at_home(now_s)

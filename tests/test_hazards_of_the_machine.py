@@ -102,7 +102,7 @@ def test_the_youngest_run_ends_when_the_disk_is_nearly_full(workspace: Make, cle
         loop.wait_for("attempt_started")
         set_config(root, min_free_disk_mb=10**9)
         loop.wait_for("run_ended")
-        row = loop.history()[0]
+        row = eventually(loop.history)[0]
         assert (row["state"], row["cause"], row["result"]["stopped_early"]) == ("completed", "disk_full", True)
         ended_well(loop)
 
@@ -296,3 +296,27 @@ def test_a_loop_that_stood_still_lets_no_run_stall_for_that(workspace: Make, cle
         assert loop.wait_for("stop_requested")["reason"] == "stall"
         loop.interrupt()
         loop.finish()
+
+
+def test_nothing_starts_before_it_is_known_that_the_data_are_there(
+    workspace: Callable[..., Path], clean_environ: dict[str, str], tmp_path: Path
+) -> None:
+    data = tmp_path / "data of another drive"
+    root = workspace(data_source_root=str(data))
+    script(root, {"train": "good 0.5"}, {"action": "wait"})
+    with LoopProcess(root, clean_environ) as loop:
+        loop.wait_for("needs_human")
+        loop.kill()
+        loop.start()
+        loop.wait_for("daemon_started", 2)
+        eventually(lambda: "drive" in holds_of(loop))
+        assert not loop.events("human_no_longer_needed") and not loop.events("attempt_intended")
+        data.mkdir()
+        loop.wait_for("run_ended")
+    (back,) = loop.events("human_no_longer_needed")
+    assert back["seq"] < loop.events("attempt_intended")[0]["seq"]
+
+
+def holds_of(loop: LoopProcess) -> dict[str, str]:
+    beat = json.loads(loop.paths.heartbeat.read_text(encoding="utf-8"))
+    return beat["holds"] if beat["pid"] == loop.process.pid else {}

@@ -344,3 +344,75 @@ def test_a_folder_that_is_no_workspace_stays_as_it_is(tmp_path: Path, clean_envi
     assert code == 1 and "is no workspace" in err and not list(tmp_path.iterdir())
     assert verb(tmp_path, clean_environ, "reject", "R0001", "--note", "x" * 501)[0] == 2
     assert verb(tmp_path, clean_environ, "cancel", "R0001", "--timeout", "nan")[0] == 2
+
+
+# ---------------------------------------------------------------- what a night shows
+
+
+def test_the_queue_is_shown_while_a_person_is_needed(workspace: Make, clean_environ: Environ) -> None:
+    root = workspace(requires_approval="always")
+    script(root, *({"train": f"good 0.5{number}", "run_label": "held"} for number in range(9)))
+    with LoopProcess(root, clean_environ) as loop:
+        loop.wait_for("needs_human")
+        found = eventually(lambda: (seen := queue(root, clean_environ))["waiting"] and seen)
+        assert (len(found["waiting"]), found["notes"]) == (4, [])
+        loop.kill()
+        assert verb(root, clean_environ, "reject", "R0002")[0] == 0
+        status = json.loads(verb(root, clean_environ, "status", "--json")[1])
+        assert (status["needs_human"], status["run_counts"], status["notes"]) == (False, {"staged": 3}, [])
+        loop.start()
+        loop.wait_for("needs_human", 2)
+        loop.interrupt()
+        assert loop.finish()[0] == 0
+    status = json.loads(verb(root, clean_environ, "status", "--json")[1])
+    assert not status["needs_human"] and not status["waiting"], "what a stop has dropped needs nobody's word"
+
+
+def test_a_run_that_had_ended_is_cancelled_all_the_same(workspace: Make, clean_environ: Environ) -> None:
+    root = workspace()
+    script(root, {"train": "sleep 0.5"}, {"train": "good 0.4"})
+    with LoopProcess(root, clean_environ, "--cycles", "2") as loop:
+        loop.wait_for("attempt_started")
+        loop.kill()
+        eventually(lambda: (loop.paths.attempt("R0001", 1) / "exit.json").exists())
+        code, out, _ = verb(root, clean_environ, "cancel", "R0001")
+        assert code == 0 and out.startswith("Cancelled: R0001")
+        loop.start()
+        assert loop.finish()[0] == 0
+    row = next(row for row in loop.history() if row["run_id"] == "R0001")
+    assert (row["state"], row["result"]) == ("cancelled", None)
+
+
+def test_a_person_may_queue_the_same_several_times(workspace: Make, clean_environ: Environ) -> None:
+    root = workspace()
+    script(root, {"train": "good 0.4"})
+    mine = train("good 0.3", "repeat")
+    assert verb(root, clean_environ, "queue", "add", file_of(root, mine, mine, mine))[0] == 0
+    with LoopProcess(root, clean_environ, "--cycles", "1") as loop:
+        assert loop.finish()[0] == 0
+    assert [row["state"] for row in loop.history() if row["proposer"] == "person"] == ["completed"] * 3
+
+
+def test_a_woken_worker_replaces_no_run_that_a_person_has_approved(workspace: Make, clean_environ: Environ) -> None:
+    root = workspace(requires_approval="edits")
+    (root / "repo" / "settings.txt").write_text("width 8\n", encoding="utf-8")
+    edit = {"path": "settings.txt", "new_text": None, "old": "8", "new": "16"}
+    edited = {"train": "good 0.3", "edits": [edit], "run_label": "wider"}
+    script(root, {"train": "polite"}, edited, {"action": "wait"}, {"train": "good 0.4"})
+    with LoopProcess(root, clean_environ) as loop:
+        loop.wait_for("cycle")
+        assert verb(root, clean_environ, "approve", "R0002")[0] == 0
+        todo = loop.paths.shared_todo
+        todo.write_text(todo.read_text(encoding="utf-8") + "- [ ] Please look at the fracture masks first\n", "utf-8")
+        loop.wait_for("run_staged", 3)
+        assert not loop.events("run_ended")
+
+
+def test_a_journal_that_cannot_be_read_leaves_no_request_behind(workspace: Make, clean_environ: Environ) -> None:
+    root = workspace()
+    paths = WorkspacePaths(root)
+    paths.events.parent.mkdir(parents=True)
+    paths.events.write_text('{"no": 1}\n', encoding="utf-8")
+    code, out, err = verb(root, clean_environ, "queue", "add", file_of(root, train("good 0.3", "mine")))
+    assert (code, out) == (1, "") and "a line is not an event" in err
+    assert not list(paths.inbox.iterdir()), "what was refused is not done later"

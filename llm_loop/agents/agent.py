@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_loop.agents.answers import find_json, shape_violation
+from llm_loop.agents.observation_text import ObservationText
 from llm_loop.contract.call_report import CallFailure, CallReport, FailureCause
 from llm_loop.contract.observation import Observation
 from llm_loop.contract.outside_file import open_outside, read_outside
@@ -80,12 +81,12 @@ class Calls:
         self._keepers = keepers
         self._workspace = workspace
         self._size_look = Every(_SIZE_LOOK_S)
+        self._text = ObservationText()
 
     def prepare(self, agent: Agent, folder: Path, observation: Observation) -> None:
         """Write observation and spec; nothing is started. Raises CommandError, FileWriteError."""
         question = folder / "observation.json"
-        # on one line: hundreds of runs, and an indented text takes ten times as long
-        files.replace_text(question, files.json_text(observation.to_json()), durable=False)
+        files.replace_bytes(question, self._text.of(observation), durable=False)
         if agent.request is not None:
             files.replace_json(folder / "request.json", dict(agent.request), durable=False)
         held = HeldCommand(

@@ -13,10 +13,11 @@ from llm_loop.agents.search_space import SearchSpace
 from llm_loop.agents.wording import number_text, same_label
 from llm_loop.contract.observation import KnownRun, Observation
 from llm_loop.contract.result import Direction, higher_is_better
+from llm_loop.contract.stop_reasons import DIVERGED, NAN
 
 BEST_RUNS_KEPT = 100
 LATEST_RUNS_KEPT = 300
-CONFIGURATION_FAULTS = frozenset({"non_finite_metric", "diverged", "out_of_memory"})
+CONFIGURATION_FAULTS = frozenset({"non_finite_metric", NAN, DIVERGED, "out_of_memory"})
 """Causes of a failure that speak against the configuration; any other cause speaks against its surroundings."""
 
 

@@ -21,26 +21,27 @@ class ConfigWatch:
         self._due = Every(_LOOK_S)
         self._seen = files.signature(path)
 
-    def tick(self, now_s: float) -> None:
-        """Take a look when it is due, and let everybody follow what has changed. Raises FileWriteError."""
+    def tick(self, now_s: float) -> bool:
+        """Take a look when it is due, and let everybody follow; tell whether something changed. Raises FileWriteError."""
         if not self._due.due(now_s):
-            return
+            return False
         signature = files.signature(self._path)
         if signature == self._seen:
-            return
+            return False
         self._seen = signature
         context = self._context
         try:
             config = load_config(self._path, context.paths.root, context.environment)
         except ConfigError as error:
             context.ledger.record("config_refused", why=str(error), kept="the last good configuration")
-            return
+            return False
         changed = _changed_keys(context.config, config)
         context.config = config
         context.memory.use(config)
         context.ledger.use(config)
         if changed:
-            context.ledger.record("config_changed", keys=changed)
+            context.ledger.record("config_changed", keys=changed, slots=config.max_parallel_runs)
+        return bool(changed)
 
 
 def _changed_keys(old: Config, new: Config) -> list[str]:

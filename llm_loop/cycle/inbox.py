@@ -75,15 +75,15 @@ class Inbox:
         """Return the requests that lie there, in the order of their names; those that cannot be touched are left."""
         folder = self._context.paths.inbox
         try:
-            names = {name for name in os.listdir(folder) if name.endswith(_SUFFIX)}  # noqa: PTH208 - names, not paths
+            names = {name for name in os.listdir(folder) if _may_be_request(name)}  # noqa: PTH208 - names
         except OSError:
             return []
         self._left_alone = {name: seen for name, seen in self._left_alone.items() if name in names}
-        found = (folder / name for name in heapq.nsmallest(_MOST_LOOKED_AT, names) if not name.startswith("."))
-        return [path for path in found if not self._is_left_alone(path)]
+        wanted = (name for name in names if not self._is_left_alone(name))  # first: many of these hide nobody else
+        return [folder / name for name in heapq.nsmallest(_MOST_LOOKED_AT, wanted)]
 
-    def _is_left_alone(self, path: Path) -> bool:
-        return path.name in self._left_alone and self._left_alone[path.name] == files.signature(path)
+    def _is_left_alone(self, name: str) -> bool:
+        return name in self._left_alone and self._left_alone[name] == files.signature(self._context.paths.inbox / name)
 
     def _read(self, path: Path) -> Request | None:
         """Return the request in a file, None when it holds none; then it is out of the way."""
@@ -164,6 +164,10 @@ class Inbox:
         if memory.has_ended(wanted.upper()) or memory.label_is_taken(wanted):
             return f"{wanted[:80]} has ended already"
         return f"no run {wanted[:80]!r} is open here; `llm-loop queue` lists those that are"
+
+
+def _may_be_request(name: str) -> bool:
+    return name.endswith(_SUFFIX) and not name.startswith(".")
 
 
 def _withdrawn(run: Run, reason: str) -> Answer:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from llm_loop.config import Config
 from llm_loop.contract.paths import WorkspacePaths
+from llm_loop.cycle.calls_for_people import call_for_approval
 from llm_loop.cycle.code_jobs import CodeJobs
 from llm_loop.cycle.inbox import Inbox
 from llm_loop.cycle.judging import Judge
@@ -39,6 +40,7 @@ def answer_alone(
             keepers.reap()
         slots.end_withdrawn()
         slots.ask_withdrawn_to_end()
+        call_for_approval(context.ledger, context.config.requires_approval)
     finally:
         context.jobs.end_all()
         keepers.reap()

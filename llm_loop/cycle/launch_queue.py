@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from llm_loop.contract.run import Run, RunState
+from datetime import timedelta
+
+from llm_loop.contract.run import PERSON, Run, RunState
 from llm_loop.cycle.context import Context
 from llm_loop.cycle.launching import Launching
 from llm_loop.cycle.run_endings import RunEndings
 from llm_loop.errors import FileWriteError
 from llm_loop.memory.queue import held_runs
 from llm_loop.stages.record import Outcome
+from llm_loop.system.clock import utc_text
 
 FAILURES_BEFORE_A_PAUSE = 3
 FAILURES_BEFORE_A_LONG_PAUSE = 5
@@ -35,7 +38,8 @@ class LaunchQueue:
             if base not in state.runs and not memory.has_result(base):
                 return f"it builds on {base}, which has no result"
         same = any(key == run.experiment and seq > run.staged_seq for key, seq in state.recent_experiments)
-        return "the same experiment was recorded meanwhile" if same else None
+        is_wanted = run.proposer == PERSON  # who wants a repeat knows why
+        return "the same experiment was recorded meanwhile" if same and not is_wanted else None
 
     def hold_after_failures(self, now_s: float) -> None:
         """Hold launches for a while when nothing has completed for several runs: no night of mere failures."""
@@ -47,7 +51,8 @@ class LaunchQueue:
         config = context.config
         pause_s = config.pause_after_repeated_failures_seconds if long else config.pause_after_failure_seconds
         self._failures_until_s = now_s + pause_s
-        context.holds["failures"] = f"the last {failures} runs failed: the next launch comes in {pause_s:g} s"
+        until_utc = utc_text(context.clock.utc_now() + timedelta(seconds=pause_s))
+        context.holds["failures"] = f"the last {failures} runs failed: nothing new starts until {until_utc}"
         context.ledger.record("held_after_failures", failures=failures, pause_s=pause_s)
 
     def launch(self, now_s: float) -> None:

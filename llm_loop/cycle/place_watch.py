@@ -33,7 +33,7 @@ class PlaceWatch:
         self._context = context
         self._near_due = Every(_LOOK_S)
         self._far_due_s = 0.0
-        self._asked: tuple[str, ...] = ()
+        self._looked_at: set[Path] = set()
         self._near_seen: dict[Path, bool] = {}
         self._troubles: dict[str, str] = {}
         self._since_s: dict[str, float] = {}
@@ -47,6 +47,7 @@ class PlaceWatch:
             for key, folder in places.items():
                 if self._is_near(folder):
                     self._note(key, trouble_with(folder))
+                    self._looked_at.add(folder)
         self._look_far({key: folder for key, folder in places.items() if not self._is_near(folder)}, now_s)
         self._tell(places, now_s)
 
@@ -63,12 +64,14 @@ class PlaceWatch:
             outcome = jobs.take(_JOB, now_s)
             if outcome is None:
                 return
+            answer = outcome.answer  # where there is none, nobody is held for ever either
+            self._looked_at.update(one for one in folders.values() if answer is None or str(one) in answer)
             for key in folders:
                 if outcome.answer is not None and str(folders[key]) in outcome.answer:
                     self._note(key, outcome.answer[str(folders[key])])
                 elif outcome.is_late:
                     self._note(key, _SILENT)
-        elif folders and now_s >= self._far_due_s:
+        elif folders and (now_s >= self._far_due_s or not self._looked_at.issuperset(folders.values())):
             in_trouble = any(key in self._troubles for key in folders)
             self._far_due_s = now_s + (_FAR_LOOK_IN_TROUBLE_S if in_trouble else _FAR_LOOK_S)
             jobs.open(_JOB, _MODULE, {"folders": [str(folder) for folder in folders.values()]}, _DEADLINE_S)
@@ -83,9 +86,12 @@ class PlaceWatch:
         """Hold at once; call a person when it lasts: a folder that is renamed and back is nobody's business."""
         context = self._context
         self._since_s = {key: self._since_s.get(key, now_s) for key in self._troubles}
+        unknown = {key: folder for key, folder in places.items() if folder not in self._looked_at}
         if self._troubles:
             words = (f"{key}: {places[key]}: {trouble}" for key, trouble in self._troubles.items())
             context.holds[PHASE] = "; ".join(words) + ": nothing new starts until it is back"
+        elif unknown:
+            context.holds[PHASE] = f"looking whether {', '.join(map(str, unknown.values()))} is there"
         else:
             context.holds.pop(PHASE, None)
         for key, trouble in self._troubles.items():
@@ -96,7 +102,7 @@ class PlaceWatch:
                 )
                 call_a_person(context.ledger, phase=PHASE, cause=key, why=why, what_to_do=to_do, is_global=True)
         for reason in context.ledger.state.interventions.reasons:
-            if reason.phase == PHASE and reason.cause not in self._troubles:
+            if reason.phase == PHASE and reason.cause not in {**self._troubles, **unknown}:
                 call_no_longer(context.ledger, PHASE, reason.cause, "it is there again")
 
 

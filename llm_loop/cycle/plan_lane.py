@@ -13,11 +13,11 @@ from dataclasses import asdict
 from llm_loop.agents.agent import BUILTIN, CODEX, COMMAND
 from llm_loop.contract.decision import Action, Decision
 from llm_loop.contract.observation import Role
-from llm_loop.contract.run import PERSON, RunState
+from llm_loop.contract.run import PERSON, Approval, RunState
 from llm_loop.contract.stop_reasons import BY_WORKER
 from llm_loop.cycle.asking import Asking
 from llm_loop.cycle.call_records import of_cycle
-from llm_loop.cycle.calls_for_people import call_a_person, call_no_longer
+from llm_loop.cycle.calls_for_people import MOST_HELD, call_for_approval
 from llm_loop.cycle.closing import close
 from llm_loop.cycle.code_jobs import CodeJobs
 from llm_loop.cycle.codex_desk import Rest
@@ -32,9 +32,6 @@ from llm_loop.system import files
 
 ASKS_EACH = 2
 LONGEST_WAIT_S = 900.0
-MOST_HELD = 4
-"""So many runs may wait for a person's word; then nothing more is planned."""
-APPROVAL, MANY_WAIT = "approval", "many_wait"
 
 
 class PlanLane:
@@ -59,7 +56,7 @@ class PlanLane:
 
         ``wakes`` are reasons to ask the worker although each slot has its next decision.
         """
-        self._call_for_approval()
+        call_for_approval(self._context.ledger, self._context.config.requires_approval)
         plan = self._context.ledger.state.plan
         if plan is None:
             if self._wants_decision(now_s):
@@ -90,18 +87,6 @@ class PlanLane:
         ready = sum(not any(base in state.runs for base in run.builds_on) for run in staged)
         starves = busy + ready < slots and len(staged) < 2 * slots  # what is staged waits for runs that still train
         return len(staged) < slots or starves
-
-    def _call_for_approval(self) -> None:
-        """Say once that nothing more is planned until somebody approves a run, and that it goes on again."""
-        context, ledger = self._context, self._context.ledger
-        held = held_runs(ledger.state.runs.values(), context.config.requires_approval)
-        if len(held) >= MOST_HELD:
-            names = ", ".join(run.run_id for run in held)
-            why = f"{len(held)} runs wait for a person's word ({names}): nothing more is planned until then"
-            to_do = "llm-loop approve RUN or llm-loop reject RUN; `llm-loop queue` lists them"
-            call_a_person(ledger, phase=APPROVAL, cause=MANY_WAIT, why=why, what_to_do=to_do)
-        else:
-            call_no_longer(ledger, APPROVAL, MANY_WAIT, "fewer runs wait for a person's word")
 
     def _may_open(self) -> bool:
         context = self._context
@@ -199,7 +184,8 @@ class PlanLane:
         if placed.refused is not None:
             context.ledger.record("place_refused", **of_cycle(plan), why=placed.refused)
             return
-        staged = [run for run in state.in_state(RunState.STAGED) if run.proposer != PERSON]
+        replaceable = (run for run in state.in_state(RunState.STAGED) if run.proposer != PERSON)
+        staged = [run for run in replaceable if run.approval is not Approval.APPROVED]  # a person's word stands
         if plan.woken_by and staged and not plan.has_replaced:
             self._drop_staged_run(staged[-1].run_id)
             state = context.ledger.state
@@ -237,4 +223,6 @@ class PlanLane:
             return
         if target.stop_reason is None:
             context.ledger.record("stop_requested", run_id=target.run_id, reason=BY_WORKER)
+        else:
+            self._pause(plan, now_s)  # it is ending already: to ask again at once, until it has, pays for nothing
         close(context, plan=plan, result="stop_current_run", reason=f"{target.run_id} {target.label}")

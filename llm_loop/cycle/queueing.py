@@ -49,14 +49,14 @@ class Queueing:
         self._context = context
         self._code_jobs = code_jobs
         self._judge = judge
-        self._request_id = ""
+        self._request: Request | None = None
         self._judged: list[_Judged] = []
 
     def take(self, request: Request, now_s: float) -> Added | None:
         """Return what a request comes to; None while a decision of it is not judged yet."""
         decisions = request.decisions or ()
-        if request.id != self._request_id:
-            self._request_id, self._judged = request.id, []
+        if request is not self._request:  # another one, or its file was written anew
+            self._request, self._judged = request, []
         if len(self._judged) < len(decisions):
             place = len(self._judged)
             judged = self._judge_one(decisions[place], f"{request.id}-{place + 1}", now_s)

@@ -79,7 +79,7 @@ class RunSlots:
                 self._say_once(run, error)
         failed = [run for run in self._context.ledger.state.in_state(RunState.FAILED) if run.attempts]
         self.end_withdrawn()
-        for _ in failed:
+        if failed:
             self._queue.hold_after_failures(now_s)
         self._queue.drop_stale()
         return ended

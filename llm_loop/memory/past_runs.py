@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 SCHEMA_VERSION = 1
 KEPT_EVERY_RUNS = 50
-_KEPT_ROWS = 400
+_KEPT_ROWS = 360
 _TAIL_BYTES = 4096
 _NO_FIT = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 
@@ -56,7 +56,7 @@ class PastRuns:
             self._read_all()
         else:
             self._take_all(self._read(begins))
-        if self._since_kept > KEPT_EVERY_RUNS:
+        if begins is None or self._since_kept > KEPT_EVERY_RUNS:
             self._keep()
 
     # ------------------------------------------------------------ what is known
@@ -198,6 +198,9 @@ class PastRuns:
         }
         with suppress(FileWriteError, OSError, ValueError):
             end = self._history.size()
+            if end == 0:
+                files.remove(self._kept)
+                return
             value |= {"bytes": end, "tail": _tail(self._history.path, end)}
             files.replace_text(self._kept, files.json_text(value) + "\n", durable=False)
 

@@ -6,9 +6,10 @@ start, so only differences within one span are taken). All other time is idle, w
 thinks, a queue that is empty, a hold after failures or for want of disk, a memory guard that keeps the slot empty.
 
 Left out, neither busy nor idle, is what nobody could have used: the time while no daemon lived (a start begins a new
-span, where no attempt went on meanwhile; one that did was busy all along), the pauses of a person, so far as the slot
-was empty then, and an attempt that was lost, of which nobody knows how long it went on. A slot that never had a launch
-does not count. A hold that shall be booked apart goes the way of the pause: ``_HELD`` and ``_FREED`` name its events.
+span, where no attempt went on meanwhile; one that did was busy all along), that in which the configuration allowed
+fewer runs than there had been slots, the pauses of a person, so far as the slot was empty then, and an attempt that was
+lost, of which nobody knows how long it went on. A slot that never had a launch does not count. A hold that shall be
+booked apart goes the way of the pause: ``_HELD`` and ``_FREED`` name its events.
 """
 
 from __future__ import annotations
@@ -71,10 +72,14 @@ class Slot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotUse:
-    """Hold all slots that had a launch, the first one first; ``held_since_s`` is when a person's pause began."""
+    """Hold all slots that had a launch, the first one first; ``held_since_s`` is when a person's pause began.
+
+    ``most`` is how many runs may train at once, None in a journal of before that was told.
+    """
 
     slots: tuple[Slot, ...] = ()
     held_since_s: float | None = None
+    most: int | None = None
 
     def figures(self) -> list[SlotFigures]:
         """Return what people are told of each slot that had an end: status, heartbeat and reports show this."""
@@ -106,7 +111,8 @@ class SlotUse:
             before = {name: value[name] for name in ("span_s", "first_s", "last_s")}
             count = max(1, min(slots, _MOST_SLOTS))
             return cls(slots=(Slot(busy_s=value["busy_s"] / count, **before),) * count)
-        return cls(slots=tuple(Slot(**slot) for slot in slots), held_since_s=value["held_since_s"])
+        slots = tuple(Slot(**slot) for slot in slots)
+        return cls(slots=slots, held_since_s=value["held_since_s"], most=value.get("most"))
 
 
 def apply(use: SlotUse, event: Event) -> SlotUse:
@@ -118,7 +124,7 @@ def apply(use: SlotUse, event: Event) -> SlotUse:
 def _daemon_started(use: SlotUse, event: Event) -> SlotUse:
     """Let the spans of empty slots end; of an attempt it is not known yet whether it goes on."""
     slots = [_closed(slot) if slot.run_id is None else replace(slot, unwatched=True) for slot in use.slots]
-    return SlotUse(slots=tuple(slots))
+    return SlotUse(slots=tuple(slots), most=event.get("slots"))
 
 
 def _attempt_intended(use: SlotUse, event: Event) -> SlotUse:
@@ -142,7 +148,23 @@ def _attempt_ended(use: SlotUse, event: Event) -> SlotUse:
         slot = _used(slot, event["started_monotonic_s"], event["ended_monotonic_s"])
     if slot.unwatched or event["cause"] == EndCause.LOST:
         slot = _closed(slot)
-    return _with(replace(use, slots=(*use.slots[: number - 1], slot, *use.slots[number:])), number, run_id=None)
+    use = replace(use, slots=(*use.slots[: number - 1], slot, *use.slots[number:]))
+    return _without_surplus(_with(use, number, run_id=None))
+
+
+def _config_changed(use: SlotUse, event: Event) -> SlotUse:
+    most = event.get("slots")
+    return use if most is None or most == use.most else _without_surplus(replace(use, most=most))
+
+
+def _without_surplus(use: SlotUse) -> SlotUse:
+    """Let the spans of those empty slots end that the configuration has no use for any more: they are not idle."""
+    if use.most is None:
+        return use
+    empty = [number for number, slot in enumerate(use.slots, 1) if slot.run_id is None]
+    surplus = empty[max(0, use.most - (len(use.slots) - len(empty))) :]
+    slots = (_closed(slot) if number in surplus else slot for number, slot in enumerate(use.slots, 1))
+    return replace(use, slots=tuple(slots))
 
 
 def _run_ended(use: SlotUse, event: Event) -> SlotUse:
@@ -172,7 +194,8 @@ def _freed(use: SlotUse, event: Event) -> SlotUse:
     since_s, now_s = use.held_since_s, event.get("monotonic_s")
     if since_s is None or now_s is None:
         return replace(use, held_since_s=None)
-    return SlotUse(slots=tuple(_after_hold(slot, since_s, now_s) for slot in use.slots))
+    slots = tuple(_after_hold(slot, since_s, now_s) for slot in use.slots)
+    return replace(use, slots=slots, held_since_s=None)
 
 
 def _after_hold(slot: Slot, since_s: float, now_s: float) -> Slot:
@@ -210,6 +233,7 @@ _CHANGES: dict[str, Callable[[SlotUse, Event], SlotUse]] = {
     "run_adopted": _run_adopted,
     "attempt_ended": _attempt_ended,
     "run_ended": _run_ended,
+    "config_changed": _config_changed,
     _HELD: _held,
     _FREED: _freed,
 }

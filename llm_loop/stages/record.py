@@ -55,10 +55,13 @@ def record(ending: Ending, stop_reason: str | None, evidence: Evidence) -> Outco
 
     ``stop_reason`` is why the loop asked it to end, or None.
     """
+    if (stop_reason or "").startswith(CANCELLED):  # what it left stays in its folder, and ranks nowhere
+        return Outcome(state=RunState.CANCELLED, cause=stop_reason, detail=ending.detail)
     if ending.cause in (EndCause.START_FAILED, EndCause.KEEPER_ERROR):
         return Outcome(state=RunState.FAILED, cause=ending.cause.value, detail=ending.detail)
-    cut_short = ending.cause in (EndCause.LOST, EndCause.VOID, EndCause.INTERRUPTED) or stop_reason == SHUTDOWN
-    stopped = cut_short or ending.cause in (EndCause.STOPPED, EndCause.DEADLINE)
+    was_cut = ending.cause in (EndCause.LOST, EndCause.VOID, EndCause.INTERRUPTED)
+    cut_short = stop_reason == SHUTDOWN or (was_cut and stop_reason is None)  # one that was to end does not come back
+    stopped = cut_short or was_cut or ending.cause in (EndCause.STOPPED, EndCause.DEADLINE)
     try:
         result, metrics = _result(evidence, stopped=stopped)
     except ContractError as error:
@@ -81,8 +84,6 @@ def _after_a_stop(
     ending: Ending, stop_reason: str | None, result: Result | None, metrics: dict[str, float] | None
 ) -> Outcome:
     cause = stop_reason or ("max_run_seconds" if ending.cause is EndCause.DEADLINE else "stop_file")
-    if cause.startswith(CANCELLED):  # what it left stays in its folder, and ranks nowhere
-        return Outcome(state=RunState.CANCELLED, cause=cause, detail=ending.detail)
     if result is not None and not cause.startswith(PATTERN):
         return Outcome(state=RunState.COMPLETED, cause=cause, result=result, metrics=metrics)
     failed = cause.startswith(FAULTS) or ending.cause is EndCause.DEADLINE

@@ -84,7 +84,7 @@ def ask(paths: WorkspacePaths, request: Request, patience_s: float) -> Answer:
         if not is_held(paths.instance_lock):
             try:
                 alone = _answer_alone(paths, request.id, left_s) or alone
-            except ConfigError:  # nothing was done, and nothing shall be done later without a word
+            except (ConfigError, CorruptFileError):  # nothing was done, and nothing shall be done later without a word
                 files.remove(place)
                 raise
         else:

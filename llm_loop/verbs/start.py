@@ -125,9 +125,11 @@ def _start(arguments: argparse.Namespace) -> int:
 
 
 def holder(paths: WorkspacePaths) -> str:
-    """Return who holds the workspace, from the heartbeat."""
+    """Return who holds the workspace: the daemon of the heartbeat, if that one lives, else another process."""
     try:
         beat = files.read_json(paths.heartbeat)
+        if beat["daemon_status"] == "stopped" or processes.identity_of(beat["pid"]) != beat["identity"]:
+            return "another process: a daemon that has just started, or a command such as `llm-loop queue add`"
         return f"the daemon with pid {beat['pid']}, started {beat['started_utc']}"
     except (OSError, CorruptFileError, KeyError, TypeError):
         return "another daemon"

@@ -142,5 +142,10 @@ _TELL: dict[str, Callable[[EventLines, Event], list[str]]] = {
     "human_no_longer_needed": lambda _, e: [f"no person is needed any more ({_said(e, 'id')}): {_said(e, 'why')}"],
     "clock_jumped": lambda _, e: [f"the clock jumped by {whole_of(e.get('by_s'))} s: times before it do not compare"],
     "machine_slept": lambda _, e: [f"the machine slept for {whole_of(e.get('seconds'))} s; that counts against no run"],
+    "memory_short": lambda _, e: [f"memory is nearly full ({whole_of(e.get('free_mb'))} MB left): nothing new starts"],
+    "memory_free_again": lambda _, e: ["memory is free again"],
+    "held_after_failures": lambda _, e: [
+        f"the last {whole_of(e.get('failures'))} runs failed: nothing new starts for {whole_of(e.get('pause_s'))} s"
+    ],
     "disk_free_again": lambda _, e: [f"disk is free again ({whole_of(e.get('free_mb'))} MB)"],
 }

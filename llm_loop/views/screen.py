@@ -99,7 +99,7 @@ def _header(page: Page, snapshot: Snapshot) -> None:
     told = {call.phase for call in snapshot.human_intervention_reasons}
     for source, reason in (daemon.holds or {}).items() if daemon.lives and not daemon.ending else ():
         if source not in told:
-            page.paragraph(f"holding ({source}): {reason}", "yellow")
+            page.paragraph(f"holding ({source}): {with_local_times(reason, snapshot.taken_utc)}", "yellow")
     if snapshot.paused and not (daemon.lives and "pause" in (daemon.holds or {})):
         page.paragraph(f"the PAUSE flag lies here: nothing new is launched until `{typed('resume')}`", "yellow")
     if snapshot.finish_up.present:

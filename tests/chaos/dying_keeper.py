@@ -18,7 +18,7 @@ from typing import Any
 
 KEEPER = Path(__file__).resolve().parents[2] / "llm_loop" / "system" / "keeper.py"
 SETTINGS, DEATHS = "keepers_die.txt", "deaths.txt"
-MOST_STEPS = 24
+MOST_STEPS = 16
 _STEPS = frozenset({"open", "os.rename", "os.kill", "os.killpg", "subprocess.Popen", "fcntl.fcntl"})
 
 

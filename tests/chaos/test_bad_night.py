@@ -13,10 +13,10 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL, and the process list of Linux"),
 ]
 NIGHTS = [
-    "--kills 8 --keepers 4 --seed 2",
-    "--steps 12 --seed 3",
-    "--keeper-steps 4 --seed 4",
-    "--full-disk 3 --seed 5",
+    "--kills 6 --keepers 3 --seed 2",
+    "--steps 10 --seed 3",
+    "--keeper-steps 3 --seed 4",
+    "--full-disk 2 --seed 5",
 ]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.chaos.night import Night, random_kills
 
-KILLS, KEEPER_KILLS = 12, 4
+KILLS, KEEPER_KILLS = 8, 3
 
 
 @pytest.mark.chaos

@@ -388,3 +388,20 @@ def test_the_rule_says_who_needs_a_word(desk: Desk) -> None:
         (ApprovalRule.EDITS, [edited]),
     ):
         assert [run for run in (own, worker, edited, configured) if needs_approval(run, rule)] == needy
+
+
+def test_a_request_that_is_written_anew_while_it_is_judged_is_judged_anew(desk: Desk) -> None:
+    path = desk.drop(RequestKind.QUEUE_ADD, *[dict(GOOD, run_label=f"first-{place}-stem") for place in range(3)])
+    desk.tick(2)
+    value = json.loads(path.read_text(encoding="utf-8"))
+    files.replace_json(path, value | {"decisions": [dict(value["decisions"][0], run_label="other-stem")]})
+    assert desk.answer()["accepted"]
+    assert [run.label for run in desk.state.runs.values()] == ["other-stem"]
+
+
+def test_files_that_are_no_business_of_ours_hide_no_request(desk: Desk) -> None:
+    desk.paths.inbox.mkdir(parents=True, exist_ok=True)
+    for number in range(inbox_module._MOST_LOOKED_AT + 1):
+        (desk.paths.inbox / f".hidden-{number}.json").touch()
+    desk.drop(RequestKind.QUEUE_ADD, GOOD)
+    assert desk.answer()["accepted"]

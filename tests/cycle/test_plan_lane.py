@@ -49,3 +49,23 @@ def test_a_call_that_a_dead_daemon_never_began_is_no_failure_of_codex(tmp_path: 
     assert cause(EndCause.VOID) is FailureCause.STOPPED
     assert cause(EndCause.INTERRUPTED) is FailureCause.STOPPED
     assert cause(EndCause.LOST) is FailureCause.CRASHED
+
+
+def test_a_worker_that_stops_what_is_ending_already_is_not_asked_without_end(
+    workspace: Callable[..., Path], clean_environ: dict[str, str]
+) -> None:
+    root = workspace(stop_grace_seconds=4)
+    script(root, {"train": "stubborn"}, {"action": "stop_current_run"})
+    with LoopProcess(root, clean_environ) as loop:
+        loop.wait_for("run_ended")
+        asked = len(loop.events("call_intended"))
+    assert asked <= 4, "one that stops it, one that stops it again, and then it waits for the ending"
+
+
+def test_a_slot_more_ends_a_wait(workspace: Callable[..., Path], clean_environ: dict[str, str]) -> None:
+    root = workspace(daemon_poll_seconds=300)
+    script(root, {"train": "polite"}, {"action": "wait"}, {"train": "polite"})
+    with LoopProcess(root, clean_environ) as loop:
+        loop.wait_for("cycle")
+        set_config(root, max_parallel_runs=2)
+        loop.wait_for("attempt_started", 2)

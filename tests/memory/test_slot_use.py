@@ -160,3 +160,25 @@ def test_a_snapshot_of_before_slots_were_told_apart() -> None:
     assert told(use) == [(1, 3.0, 4.0, 0.0), (2, 3.0, 4.0, 0.0)] and use.idle_fraction() == pytest.approx(0.25)
     ended = apply(use, end("R0007", 12.0, 15.0))
     assert ended.slots[0] == Slot(busy_s=5.0, span_s=1.0, first_s=10.0, last_s=15.0), "it was launched before"
+
+
+def slots_changed(count: int) -> dict[str, Any]:
+    return {"event": "config_changed", "keys": ["max_parallel_runs"], "slots": count}
+
+
+TWO = {"event": "daemon_started", "slots": 2}
+
+
+def test_a_slot_that_the_configuration_took_away_is_not_idle() -> None:
+    both = [launch("R1", 1), launch("R2", 2)]
+    use = folded(TWO, *both, slots_changed(1), end("R1", 0, 10), end("R2", 0, 110), *attempt("R3", 110, 120))
+    assert use.idle_fraction() == 0.0
+    use = folded(TWO, *both, end("R1", 0, 10), end("R2", 0, 10), slots_changed(1), *attempt("R3", 10, 110))
+    use = folded_from(use, slots_changed(2), launch("R4", 1), launch("R5", 2), end("R4", 110, 120), end("R5", 110, 120))
+    assert use.idle_fraction() == 0.0
+
+
+def test_an_empty_slot_that_is_there_is_idle_whatever_else_changed() -> None:
+    both = [launch("R1", 1), launch("R2", 2)]
+    use = folded(TWO, *both, end("R1", 0, 10), slots_changed(2), end("R2", 0, 20), *attempt("R3", 20, 30))
+    assert told(use) == [(1, 20.0, 30.0, 0.0), (2, 20.0, 20.0, 0.0)]

@@ -138,3 +138,29 @@ def test_a_refused_reading_is_tried_again_on_windows_only(
     outcome = record(WELL, None, evidence)
     assert outcome.cause == (None if shared else "invalid_result")
     assert refusals == [0 if shared else 2]
+
+
+@pytest.mark.parametrize("cause", [EndCause.LOST, EndCause.VOID, EndCause.INTERRUPTED])
+@pytest.mark.parametrize(
+    ("asked", "state", "again"),
+    [
+        (None, "interrupted", True),
+        ("shutdown", "interrupted", True),
+        ("stop_flag:STOP_CURRENT_RUN", "cancelled", False),
+        ("stop_current_run", "cancelled", False),
+        ("stall", "failed", False),
+        ("cancelled by a person", "cancelled", False),
+    ],
+)
+def test_a_run_that_was_to_end_does_not_come_back(
+    evidence: Evidence, cause: EndCause, asked: str | None, state: str, again: bool
+) -> None:
+    outcome = record(Ending(cause=cause), asked, evidence)
+    assert (outcome.state, outcome.try_again) == (state, again)
+
+
+@pytest.mark.parametrize("cause", [EndCause.EXITED, EndCause.STOPPED, EndCause.LOST, EndCause.START_FAILED])
+def test_what_a_person_has_cancelled_is_cancelled_however_it_ended(evidence: Evidence, cause: EndCause) -> None:
+    leave_behind(evidence.folder, with_result=True)
+    outcome = record(Ending(cause=cause, exit_code=0), "cancelled by a person", evidence)
+    assert (outcome.state, outcome.result, outcome.try_again) == ("cancelled", None, False)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
+from llm_loop.memory.interventions import Intervention, Interventions
 from llm_loop.views.typed_values import fits
 
 
@@ -55,3 +56,9 @@ def test_what_fits(value: Outer) -> None:
 )
 def test_what_does_not(change: dict[str, Any]) -> None:
     assert not fits(Outer(**change), Outer)
+
+
+def test_open_calls_for_a_person_fit() -> None:
+    reason = Intervention(id="H1", phase="disk", cause="short", why="only 3 MB of disk are free")
+    assert fits(Interventions(reasons=(reason,)), Interventions)
+    assert not fits(Interventions(reasons=(replace(reason, why=3),)), Interventions)  # type: ignore[arg-type]
