@@ -216,7 +216,7 @@ class Daemon:
             slots.request_stop(run, DAEMON_STOP if polite else SHUTDOWN)
         if polite:
             slots.drop_staged("dropped: the loop was stopped")
-            call_for_approval(context.ledger, context.config.requires_approval)  # nobody has to say anything of those
+            call_for_approval(context.ledger, context.config)  # nobody has to say anything of those
         slots.watch(now_s)
         planned = self._cycle.cancel_planning("the loop was stopped") if polite else True
         running = context.ledger.state.in_state(RunState.RUNNING)

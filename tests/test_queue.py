@@ -16,6 +16,7 @@ import pytest
 from llm_loop.contract.paths import WorkspacePaths
 from tests.conftest import FAKES, eventually
 from tests.loop_process import LoopProcess, script, set_config
+from tests.windows.marks import not_under_wine
 
 Make = Callable[..., Path]
 Environ = dict[str, str]
@@ -134,6 +135,7 @@ def test_a_running_run_is_cancelled_and_not_ranked(workspace: Make, clean_enviro
     assert [entry["run_ids"] for entry in board["entries"]] == [["R0002"]]
 
 
+@not_under_wine("it makes no junctions, and a run in a checkout needs them")
 def test_the_slot_goes_to_the_next_run_while_one_waits_for_approval(workspace: Make, clean_environ: Environ) -> None:
     root = workspace(requires_approval="edits")
     (root / "repo" / "settings.txt").write_text("width 8\n", encoding="utf-8")
@@ -183,6 +185,20 @@ def test_a_few_wait_and_then_nothing_more_is_planned(workspace: Make, clean_envi
         set_config(root, requires_approval="never")
         loop.wait_for("run_ended", 4)
     assert {"R0001", "R0003"} <= {row["run_id"] for row in loop.history()}
+
+
+@not_under_wine("it makes no junctions, and a run in a checkout needs them")
+def test_the_planner_feeds_the_slots_while_changes_of_code_wait(workspace: Make, clean_environ: Environ) -> None:
+    root = workspace(requires_approval="edits")
+    (root / "repo" / "settings.txt").write_text("width 8\n", encoding="utf-8")
+    edits = [{"path": "settings.txt", "new_text": None, "old": "8", "new": "16"}]
+    script(root, *({"train": f"good 0.5{number}", "edits": edits} for number in range(5)))
+    with LoopProcess(root, clean_environ) as loop:
+        called = loop.wait_for("needs_human")
+        assert "only the built-in planner plans" in called["why"]
+        assert loop.wait_for("call_intended", 5)["agent"] == "builtin"
+        eventually(lambda: loop.events("cycle"))
+        assert len(loop.events("run_staged")) == 4
 
 
 def test_a_killed_daemon_goes_on_with_what_was_asked(workspace: Make, clean_environ: Environ) -> None:
@@ -393,6 +409,7 @@ def test_a_person_may_queue_the_same_several_times(workspace: Make, clean_enviro
     assert [row["state"] for row in loop.history() if row["proposer"] == "person"] == ["completed"] * 3
 
 
+@not_under_wine("it makes no junctions, and a run in a checkout needs them")
 def test_a_woken_worker_replaces_no_run_that_a_person_has_approved(workspace: Make, clean_environ: Environ) -> None:
     root = workspace(requires_approval="edits")
     (root / "repo" / "settings.txt").write_text("width 8\n", encoding="utf-8")

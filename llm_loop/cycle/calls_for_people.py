@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from llm_loop.config import ApprovalRule
+from llm_loop.config import ApprovalRule, Config
 from llm_loop.cycle.ledger import Ledger
 from llm_loop.memory.interventions import NEEDED, NO_LONGER, id_of
 from llm_loop.memory.queue import held_runs
 
 MOST_HELD = 4
-"""So many runs may wait for a person's word; then nothing more is planned."""
+"""So many runs may wait for a person's word; then nothing more is planned that may need one."""
 APPROVAL, MANY_WAIT = "approval", "many_wait"
 
 
@@ -46,12 +46,18 @@ def call_no_longer(ledger: Ledger, phase: str, cause: str, why: str) -> None:
         ledger.record(NO_LONGER, id=reason.id, phase=phase, cause=cause, why=why)
 
 
-def call_for_approval(ledger: Ledger, rule: ApprovalRule) -> None:
-    """Say once that nothing more is planned until a person's word, and once that it is. Raises FileWriteError."""
-    held = held_runs(ledger.state.runs.values(), rule)
+def planner_fills_in(config: Config) -> bool:
+    """Tell whether the built-in planner feeds the slots while people are waited for: it changes no code."""
+    return config.requires_approval is ApprovalRule.EDITS and config.fallback_planner
+
+
+def call_for_approval(ledger: Ledger, config: Config) -> None:
+    """Say once that runs enough wait for a person's word, and once that it is fewer. Raises FileWriteError."""
+    held = held_runs(ledger.state.runs.values(), config.requires_approval)
     if len(held) >= MOST_HELD:
         names = ", ".join(run.run_id for run in held)
-        why = f"{len(held)} runs wait for a person's word ({names}): nothing more is planned until then"
+        rest = "only the built-in planner plans" if planner_fills_in(config) else "nothing more is planned"
+        why = f"{len(held)} runs wait for a person's word ({names}): {rest} until then"
         to_do = "llm-loop approve RUN or llm-loop reject RUN; `llm-loop queue` lists them"
         call_a_person(ledger, phase=APPROVAL, cause=MANY_WAIT, why=why, what_to_do=to_do)
     else:

@@ -22,7 +22,7 @@ class ConfigWatch:
         self._seen = files.signature(path)
 
     def tick(self, now_s: float) -> bool:
-        """Take a look when it is due, and let everybody follow; tell whether something changed. Raises FileWriteError."""
+        """Take a look when it is due, let everybody follow; tell whether something changed. Raises FileWriteError."""
         if not self._due.due(now_s):
             return False
         signature = files.signature(self._path)

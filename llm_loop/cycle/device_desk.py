@@ -138,6 +138,8 @@ class DeviceDesk:
             return Place(waits_for="nvidia-smi has not answered yet")
         choice = self._choice()
         self._say(*choice.notices)
+        if choice.notices and not choice.devices:  # a run without a device of its own would see them all
+            return Place(waits_for=f"none of the devices named is there: {'; '.join(choice.notices)}")
         return place(self._need(run), self._occupants(now_s), choice.devices, self._host(now_s))
 
     def _occupants(self, now_s: float) -> list[Occupant]:

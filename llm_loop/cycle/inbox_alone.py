@@ -40,7 +40,7 @@ def answer_alone(
             keepers.reap()
         slots.end_withdrawn()
         slots.ask_withdrawn_to_end()
-        call_for_approval(context.ledger, context.config.requires_approval)
+        call_for_approval(context.ledger, context.config)
     finally:
         context.jobs.end_all()
         keepers.reap()

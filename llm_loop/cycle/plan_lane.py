@@ -17,7 +17,7 @@ from llm_loop.contract.run import PERSON, Approval, RunState
 from llm_loop.contract.stop_reasons import BY_WORKER
 from llm_loop.cycle.asking import Asking
 from llm_loop.cycle.call_records import of_cycle
-from llm_loop.cycle.calls_for_people import MOST_HELD, call_for_approval
+from llm_loop.cycle.calls_for_people import MOST_HELD, call_for_approval, planner_fills_in
 from llm_loop.cycle.closing import close
 from llm_loop.cycle.code_jobs import CodeJobs
 from llm_loop.cycle.codex_desk import Rest
@@ -56,7 +56,7 @@ class PlanLane:
 
         ``wakes`` are reasons to ask the worker although each slot has its next decision.
         """
-        call_for_approval(self._context.ledger, self._context.config.requires_approval)
+        call_for_approval(self._context.ledger, self._context.config)
         plan = self._context.ledger.state.plan
         if plan is None:
             if self._wants_decision(now_s):
@@ -80,7 +80,7 @@ class PlanLane:
         held = held_runs(state.runs.values(), context.config.requires_approval)
         staged = [run for run in state.in_state(RunState.STAGED) if run not in held]
         busy = len(state.in_state(RunState.RUNNING, RunState.QUEUED, RunState.INTERRUPTED))
-        if len(held) >= MOST_HELD:
+        if len(held) >= MOST_HELD and not planner_fills_in(context.config):
             return False
         if not context.config.plan_ahead:
             return len(staged) + busy < slots
@@ -105,6 +105,9 @@ class PlanLane:
         number = self._context.ledger.state.cycle + 1
         trace_id = f"C{number:04d}-{secrets.token_hex(4)}"
         agent = self._context.first_agent(Role.WORKER)
+        held = held_runs(self._context.ledger.state.runs.values(), self._context.config.requires_approval)
+        if len(held) >= MOST_HELD and not wakes:
+            agent = BUILTIN
         rest = self._context.codex.resting(Role.WORKER) if agent == CODEX else None
         if rest is not None and self._context.config.fallback_planner and not self._can_await(rest):
             agent = BUILTIN

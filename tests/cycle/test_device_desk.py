@@ -186,3 +186,13 @@ def test_trouble_is_said_once_and_the_loop_goes_on(slots: Slots) -> None:
         slots.tick()
     texts = [event["text"] for event in slots.builder.ledger.journal.after(0) if event["event"] == "notice"]
     assert texts == ["nvidia-smi ended with exit code 9: NVIDIA-SMI has failed"]
+
+
+def test_a_run_waits_where_no_device_that_is_named_is_there(slots: Slots) -> None:
+    """Without a device of its own it would see them all."""
+    slots.configure(devices=("7",))
+    slots.read(card(0), card(1))
+    waits = slots.desk.place(slots.builder.stage("first"), slots.now_s).waits_for
+    assert waits is not None and "nvidia-smi lists no 7" in waits
+    slots.configure(devices=("7", "1"))
+    assert slots.desk.place(slots.builder.ledger.state.runs["R0001"], slots.now_s).device == card(1).uuid

@@ -32,6 +32,7 @@ from llm_loop.system import files
 from llm_loop.system.clock import SystemClock
 from llm_loop.system.processes import Keepers
 from tests.conftest import FAKES, eventually
+from tests.windows.marks import not_under_wine
 
 GOOD = {"command": f'python "{(FAKES / "fake_trainer.py").as_posix()}" good 0.5', "run_label": "wider-stem"}
 
@@ -161,6 +162,7 @@ def test_the_queue_of_people_has_an_end(desk: Desk, monkeypatch: pytest.MonkeyPa
     assert not answer["accepted"] and "add them later" in answer["why"][0]
 
 
+@not_under_wine("it makes no junctions, and a run in a checkout needs them")
 def test_edits_go_through_the_same_door_as_a_workers(desk: Desk) -> None:
     (desk.root / "repo" / "settings.txt").write_text("width 8\n", encoding="utf-8")
     edit = {"path": "settings.txt", "old": "8", "new": "16"}
