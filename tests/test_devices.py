@@ -52,6 +52,7 @@ def heartbeat(loop: LoopProcess) -> dict[str, Any]:
     return value
 
 
+@pytest.mark.slow
 def test_runs_are_spread_over_the_devices_and_one_is_adopted_with_its_own(
     workspace: Make, clean_environ: Environ, nvidia: FakeNvidia
 ) -> None:
@@ -110,6 +111,7 @@ def test_a_broken_nvidia_smi_means_no_device_and_a_notice(
     assert any("NVIDIA-SMI has failed" in event["text"] for event in loop.events("notice"))
 
 
+@pytest.mark.slow
 def test_a_second_run_waits_where_memory_would_not_hold_it_and_says_why(
     workspace: Make, clean_environ: Environ, nvidia: FakeNvidia
 ) -> None:

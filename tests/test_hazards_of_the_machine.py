@@ -124,6 +124,7 @@ def test_a_loss_that_explodes_ends_the_run(workspace: Make, clean_environ: Envir
     assert (loop.history()[0]["cause"], loop.history()[0]["result"]["stopped_early"]) == ("diverged", True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_loses_no_ending_and_the_loop_goes_on_when_there_is_space(
     tmp_path: Path, clean_environ: Environ
 ) -> None:
@@ -176,6 +177,7 @@ def test_stop_means_stop_on_a_full_disk(tmp_path: Path, clean_environ: Environ) 
             ended_well(loop)
 
 
+@pytest.mark.slow
 def test_a_loop_that_starts_on_a_full_disk_waits_for_space(tmp_path: Path, clean_environ: Environ) -> None:
     with drive(tmp_path / "drive") as place:
         root = make_workspace(place / "w", min_free_disk_mb=0)
@@ -196,6 +198,7 @@ def test_a_loop_that_starts_on_a_full_disk_waits_for_space(tmp_path: Path, clean
             assert len(loop.events("daemon_started")) == 2
 
 
+@pytest.mark.slow
 def test_a_read_only_drive_is_waited_for(tmp_path: Path, clean_environ: Environ) -> None:
     mount_or_skip("--version")
     root = make_workspace(tmp_path / "w", min_free_disk_mb=0)
@@ -217,6 +220,7 @@ def test_a_read_only_drive_is_waited_for(tmp_path: Path, clean_environ: Environ)
         assert code == 0 and err.count("make the drive of") == 1
 
 
+@pytest.mark.slow
 def test_a_drive_that_goes_away_is_waited_for_and_nothing_is_written_elsewhere(
     tmp_path: Path, clean_environ: Environ
 ) -> None:
@@ -298,6 +302,7 @@ def test_a_loop_that_stood_still_lets_no_run_stall_for_that(workspace: Make, cle
         loop.finish()
 
 
+@pytest.mark.slow
 def test_nothing_starts_before_it_is_known_that_the_data_are_there(
     workspace: Callable[..., Path], clean_environ: dict[str, str], tmp_path: Path
 ) -> None:

@@ -44,6 +44,7 @@ def test_a_free_slot_is_filled_where_what_is_staged_builds_on_a_running_run(
         assert len(loop.events("run_staged")) <= 5, "and no more is planned than will be wanted"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("idle", [{"action": "stop_current_run"}, {"action": "wait"}])
 def test_a_worker_with_nothing_to_do_is_not_asked_at_once_again(
     workspace: Make, clean_environ: Environ, idle: dict[str, Any]

@@ -135,6 +135,7 @@ def test_a_running_run_is_cancelled_and_not_ranked(workspace: Make, clean_enviro
     assert [entry["run_ids"] for entry in board["entries"]] == [["R0002"]]
 
 
+@pytest.mark.slow
 @not_under_wine("it makes no junctions, and a run in a checkout needs them")
 def test_the_slot_goes_to_the_next_run_while_one_waits_for_approval(workspace: Make, clean_environ: Environ) -> None:
     root = workspace(requires_approval="edits")
@@ -187,6 +188,7 @@ def test_a_few_wait_and_then_nothing_more_is_planned(workspace: Make, clean_envi
     assert {"R0001", "R0003"} <= {row["run_id"] for row in loop.history()}
 
 
+@pytest.mark.slow
 @not_under_wine("it makes no junctions, and a run in a checkout needs them")
 def test_the_planner_feeds_the_slots_while_changes_of_code_wait(workspace: Make, clean_environ: Environ) -> None:
     root = workspace(requires_approval="edits")
@@ -201,6 +203,7 @@ def test_the_planner_feeds_the_slots_while_changes_of_code_wait(workspace: Make,
         assert len(loop.events("run_staged")) == 4
 
 
+@pytest.mark.slow
 def test_a_killed_daemon_goes_on_with_what_was_asked(workspace: Make, clean_environ: Environ) -> None:
     root = workspace()
     script(root, {"train": "polite"}, {"train": "good 0.4"})
@@ -254,6 +257,7 @@ def test_a_verb_that_is_killed_amid_its_work_queues_one_run(
     assert len(loop.events("request_answered")) == 1 and not list(loop.paths.inbox.iterdir())
 
 
+@pytest.mark.slow
 def test_a_woken_worker_replaces_no_run_of_a_person(workspace: Make, clean_environ: Environ) -> None:
     root = workspace()
     script(root, {"train": "polite"}, {"train": "good 0.5"}, {"train": "good 0.4"})
@@ -268,6 +272,7 @@ def test_a_woken_worker_replaces_no_run_of_a_person(workspace: Make, clean_envir
         assert [run["run_id"] for run in queue(root, clean_environ)["waiting"]] == ["R0003", "R0004"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="a daemon is stopped amid its work by a signal")
 def test_a_loop_that_does_not_answer_is_not_waited_for(workspace: Make, clean_environ: Environ) -> None:
     root = workspace()
@@ -319,6 +324,7 @@ def test_a_persons_run_outlives_a_stop(workspace: Make, clean_environ: Environ) 
     assert [run["label"] for run in queue(root, clean_environ)["waiting"]] == ["mine"]
 
 
+@pytest.mark.slow
 def test_many_verbs_without_a_loop_are_all_done_once(workspace: Make, clean_environ: Environ) -> None:
     root = workspace()
     mine = file_of(root, train("good 0.3", "mine"))
@@ -365,6 +371,7 @@ def test_a_folder_that_is_no_workspace_stays_as_it_is(tmp_path: Path, clean_envi
 # ---------------------------------------------------------------- what a night shows
 
 
+@pytest.mark.slow
 def test_the_queue_is_shown_while_a_person_is_needed(workspace: Make, clean_environ: Environ) -> None:
     root = workspace(requires_approval="always")
     script(root, *({"train": f"good 0.5{number}", "run_label": "held"} for number in range(9)))
@@ -399,6 +406,7 @@ def test_a_run_that_had_ended_is_cancelled_all_the_same(workspace: Make, clean_e
     assert (row["state"], row["result"]) == ("cancelled", None)
 
 
+@pytest.mark.slow
 def test_a_person_may_queue_the_same_several_times(workspace: Make, clean_environ: Environ) -> None:
     root = workspace()
     script(root, {"train": "good 0.4"})
@@ -409,6 +417,7 @@ def test_a_person_may_queue_the_same_several_times(workspace: Make, clean_enviro
     assert [row["state"] for row in loop.history() if row["proposer"] == "person"] == ["completed"] * 3
 
 
+@pytest.mark.slow
 @not_under_wine("it makes no junctions, and a run in a checkout needs them")
 def test_a_woken_worker_replaces_no_run_that_a_person_has_approved(workspace: Make, clean_environ: Environ) -> None:
     root = workspace(requires_approval="edits")

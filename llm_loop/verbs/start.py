@@ -128,10 +128,12 @@ def holder(paths: WorkspacePaths) -> str:
     """Return who holds the workspace: the daemon of the heartbeat, if that one lives, else another process."""
     try:
         beat = files.read_json(paths.heartbeat)
-        if beat["daemon_status"] == "stopped" or processes.identity_of(beat["pid"]) != beat["identity"]:
+        identity = beat.get("identity")  # a daemon of before told none
+        is_gone = identity is not None and processes.identity_of(beat["pid"]) != identity
+        if beat["daemon_status"] == "stopped" or is_gone:
             return "another process: a daemon that has just started, or a command such as `llm-loop queue add`"
         return f"the daemon with pid {beat['pid']}, started {beat['started_utc']}"
-    except (OSError, CorruptFileError, KeyError, TypeError):
+    except (AttributeError, OSError, CorruptFileError, KeyError, TypeError):
         return "another daemon"
 
 

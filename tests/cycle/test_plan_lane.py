@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from llm_loop.agents.agent import CODEX, CallOutcome, read_outcome
 from llm_loop.contract.call_report import FailureCause
 from llm_loop.contract.observation import Role
@@ -51,6 +53,7 @@ def test_a_call_that_a_dead_daemon_never_began_is_no_failure_of_codex(tmp_path: 
     assert cause(EndCause.LOST) is FailureCause.CRASHED
 
 
+@pytest.mark.slow
 def test_a_worker_that_stops_what_is_ending_already_is_not_asked_without_end(
     workspace: Callable[..., Path], clean_environ: dict[str, str]
 ) -> None:
@@ -62,6 +65,7 @@ def test_a_worker_that_stops_what_is_ending_already_is_not_asked_without_end(
     assert asked <= 4, "one that stops it, one that stops it again, and then it waits for the ending"
 
 
+@pytest.mark.slow
 def test_a_slot_more_ends_a_wait(workspace: Callable[..., Path], clean_environ: dict[str, str]) -> None:
     root = workspace(daemon_poll_seconds=300)
     script(root, {"train": "polite"}, {"action": "wait"}, {"train": "polite"})

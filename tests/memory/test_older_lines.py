@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.memory import older_lines
 from llm_loop.memory.shared_todo import Addition, Author, SharedTodo
@@ -14,6 +16,7 @@ from tests.conftest import TestClock
 A_PERSONS = "- this line of mine stays, however old it is"
 
 
+@pytest.mark.slow
 def test_the_workpad_keeps_its_latest_lines_and_every_line_is_somewhere(tmp_path: Path, clock: TestClock) -> None:
     paths = WorkspacePaths(tmp_path)
     pad = Workpad(paths, clock)
