@@ -57,9 +57,7 @@ ON_WINDOWS = (
     "tests/test_daemon.py::test_a_changed_configuration_is_taken_up_and_a_broken_one_is_not",
     "tests/test_daemon.py::test_a_hand_edited_todo_is_journaled_whole_and_kept",
     "tests/test_daemon.py::test_secrets_stay_out_of_every_file",
-    "tests/test_hazards_of_the_machine.py::test_a_short_disk_holds_launches_and_calls_a_person_until_there_is_space",
     "tests/test_queue.py::test_a_persons_run_starts_before_what_is_planned_after_it",
-    "tests/test_queue.py::test_without_a_loop_the_verb_does_it_itself",
     # importing torch takes long under Wine: of the trainer a small sample
     "tests/trainer/test_command.py::test_a_training_leaves_its_files",
     "tests/trainer/test_command.py::test_every_epoch_is_a_line_on_disk_and_on_screen",
