@@ -39,7 +39,7 @@ def make_repository(folder: Path, files: int) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(f"value = {number}\n" * drawn.randint(80, 900), encoding="utf-8")
     (folder / ".gitignore").write_text(_IGNORED, encoding="utf-8")
-    time.sleep(1.1)
+    time.sleep(1.1)  # a file changed within the last second is read again: the index does not trust its time yet
 
 
 def copy_plainly(repository: Path, target: Path) -> None:

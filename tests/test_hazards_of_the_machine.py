@@ -239,7 +239,8 @@ def test_a_drive_that_goes_away_is_waited_for_and_nothing_is_written_elsewhere(
             ended_well(loop)
 
 
-@pytest.mark.parametrize("far", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("far", [False, True])
 def test_a_training_repository_that_is_away_holds_launches(tmp_path: Path, clean_environ: Environ, far: bool) -> None:
     repository = tmp_path / "far"
     repository.mkdir()

@@ -361,6 +361,12 @@ def test_a_file_that_is_no_decision_never_gets_there(
     assert not WorkspacePaths(root).loop.exists()
 
 
+def test_a_file_that_is_not_there_is_one_clear_line(workspace: Make, clean_environ: Environ, tmp_path: Path) -> None:
+    missing = tmp_path / "none.json"
+    code, out, err = verb(workspace(), clean_environ, "queue", "add", str(missing))
+    assert (code, out) == (2, "") and err.startswith(f"llm-loop: {missing}: no such file") and err.count("\n") == 1
+
+
 def test_a_folder_that_is_no_workspace_stays_as_it_is(tmp_path: Path, clean_environ: Environ) -> None:
     code, _, err = verb(tmp_path, clean_environ, "cancel", "R0001")
     assert code == 1 and "is no workspace" in err and not list(tmp_path.iterdir())

@@ -16,11 +16,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from llm_loop.errors import CommandError, ContractError, LoopError
+from llm_loop.errors import CommandError, ContractError
 from llm_loop.runs.devices import Card
-from llm_loop.system import files
 from llm_loop.system.clock import SystemClock
 from llm_loop.system.held_child import ChildEnd, ChildEnding, ChildLimits, hold
+from llm_loop.system.job_child import answer_job
 
 QUERY = (
     "--query-gpu=index,uuid,name,memory.total,memory.used,utilization.gpu",
@@ -85,22 +85,13 @@ def ask(command: Sequence[str], folder: Path, deadline_s: float) -> tuple[tuple[
 
 def main(arguments: Sequence[str]) -> int:
     """Answer one request; return the exit code."""
-    if len(arguments) != 1:
-        print("usage: python -X utf8 -m llm_loop.runs.nvidia_smi FOLDER", file=sys.stderr)
-        return 1
-    folder = Path(arguments[0])
-    try:
-        command, deadline_s = _request(files.read_json(folder / "request.json"))
-        cards, why = ask(command, folder, deadline_s)
-        answer: dict[str, Any] = {"cards": None if cards is None else [card.to_json() for card in cards], "why": why}
-        files.replace_json(folder / "answer.json", answer, durable=False)
-    except FileNotFoundError as error:
-        print(f"devices: {error.filename} is missing; the loop writes it first", file=sys.stderr)
-        return 1
-    except LoopError as error:
-        print(f"devices: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
-    return 0
+    return answer_job(arguments, module="llm_loop.runs.nvidia_smi", what="devices", answer=_answer)
+
+
+def _answer(request: Any, folder: Path) -> dict[str, Any]:
+    command, deadline_s = _request(request)
+    cards, why = ask(command, folder, deadline_s)
+    return {"cards": None if cards is None else [card.to_json() for card in cards], "why": why}
 
 
 def _request(value: Any) -> tuple[list[str], float]:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from llm_loop.system import files
+from llm_loop.system.job_child import answer_job
 
 
 def trouble_with(folder: Path) -> str | None:
@@ -25,12 +27,13 @@ def trouble_with(folder: Path) -> str | None:
     return None
 
 
-def main(arguments: list[str]) -> int:
-    """Answer the request that lies in a folder."""
-    folder = Path(arguments[0])
-    asked = [str(one) for one in files.read_json(folder / "request.json")["folders"]]
-    files.replace_json(folder / "answer.json", {one: trouble_with(Path(one)) for one in asked}, durable=False)
-    return 0
+def main(arguments: Sequence[str]) -> int:
+    """Answer the request that lies in a folder; return the exit code."""
+    return answer_job(arguments, module="llm_loop.system.place_look", what="folders", answer=_answer)
+
+
+def _answer(request: Any, _folder: Path) -> dict[str, str | None]:
+    return {str(one): trouble_with(Path(one)) for one in request["folders"]}
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from llm_loop.contract.request import (
     json_value,
     new_id,
 )
-from llm_loop.errors import ContractError
+from llm_loop.errors import ConfigError, ContractError
 from llm_loop.system.clock import SystemClock
 from llm_loop.system.files import json_text
 from llm_loop.verbs.asking import EXIT_CODES, Answer, add_timeout, ask
@@ -75,12 +75,16 @@ def run_add(arguments: argparse.Namespace) -> int:
 
 
 def _decisions(name: str) -> tuple[Decision, ...]:
-    """Return the decisions of a file as a person wrote it. Raises ContractError with all that is wrong, OSError."""
+    """Return the decisions of a file as a person wrote it. Raises ContractError with all that is wrong, ConfigError."""
     if name == "-":
         data = sys.stdin.buffer.read(MOST_BYTES + 1)
     else:
-        with Path(name).expanduser().open("rb") as stream:
-            data = stream.read(MOST_BYTES + 1)
+        try:
+            with Path(name).expanduser().open("rb") as stream:
+                data = stream.read(MOST_BYTES + 1)
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            raise ConfigError(f"{name}: {why}; name a JSON file of decisions, or - for standard input") from error
     subject = "standard input" if name == "-" else name
     if len(data) > MOST_BYTES:
         raise ContractError(subject, [f"larger than {MOST_BYTES:,} bytes: add them in several files"])

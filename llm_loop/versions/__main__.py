@@ -38,16 +38,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from llm_loop.errors import ContractError, LoopError
-from llm_loop.system.files import read_json, replace_json
+from llm_loop.errors import ContractError
+from llm_loop.system.job_child import answer_job
 from llm_loop.versions import jobs
 from llm_loop.versions.placing import PlaceRequest, place
 from llm_loop.versions.refusal import CodeRefused
 
-REQUEST_FILE, ANSWER_FILE = "request.json", "answer.json"
 SCHEMA_VERSION = 1
 _JOBS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "take": jobs.take,
@@ -83,19 +81,9 @@ def answer(request: Any) -> dict[str, Any]:
 
 def main(arguments: Sequence[str]) -> int:
     """Do one job; return the exit code."""
-    if len(arguments) != 1:
-        print("usage: python -X utf8 -m llm_loop.versions FOLDER", file=sys.stderr)
-        return 1
-    folder = Path(arguments[0])
-    try:
-        replace_json(folder / ANSWER_FILE, answer(read_json(folder / REQUEST_FILE)), durable=False)
-    except FileNotFoundError as error:
-        print(f"code versions: {error.filename} is missing; the loop writes it first", file=sys.stderr)
-        return 1
-    except LoopError as error:
-        print(f"code versions: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
-    return 0
+    return answer_job(
+        arguments, module="llm_loop.versions", what="code versions", answer=lambda request, _: answer(request)
+    )
 
 
 if __name__ == "__main__":
