@@ -8,55 +8,49 @@ not answered in time and waits in the inbox; 130 interrupted. Answers go to stan
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from llm_loop import __version__
 from llm_loop.errors import LoopError
-from llm_loop.verbs import (
-    autostart,
-    cancel,
-    config,
-    doctor,
-    events,
-    export,
-    login,
-    mcp,
-    pause,
-    queue,
-    selftest,
-    show,
-    start,
-    status,
-    stop,
-    watch,
-)
 
-_VERBS = (
-    start,
-    stop,
-    status,
-    watch,
-    show,
-    events,
-    export,
-    queue,
-    cancel,
-    pause,
-    autostart,
-    config,
-    login,
-    doctor,
-    selftest,
-    mcp,
-)
+# Each verb and the module that holds it, in the order of the help.
+_MODULES = {
+    "start": "start",
+    "stop": "stop",
+    "status": "status",
+    "watch": "watch",
+    "show": "show",
+    "events": "events",
+    "export": "export",
+    "diff": "diff",
+    "reproduce": "reproduce",
+    "leaderboard": "leaderboard",
+    "queue": "queue",
+    "cancel": "cancel",
+    "approve": "cancel",
+    "reject": "cancel",
+    "resolve": "resolve",
+    "pause": "pause",
+    "resume": "pause",
+    "finishup": "finishup",
+    "clean": "clean",
+    "autostart": "autostart",
+    "config": "config",
+    "data": "data",
+    "login": "login",
+    "doctor": "doctor",
+    "selftest": "selftest",
+    "mcp": "mcp",
+}
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of all verbs."""
+def build_parser(verbs: Iterable[str] = _MODULES) -> argparse.ArgumentParser:
+    """Return the parser of these verbs; their modules, and no others, are imported."""
     parser = argparse.ArgumentParser(
         prog="llm-loop",
         description="Run CNN experiments unattended: a worker decides, a mentor challenges, a gate judges.",
@@ -72,15 +66,23 @@ def build_parser() -> argparse.ArgumentParser:
         help="The folder that holds config/ and .llm_loop/ (default: the current folder).",
     )
     subparsers = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for verb in _VERBS:
-        verb.add_to(subparsers)
+    for module in dict.fromkeys(_MODULES[verb] for verb in verbs):
+        importlib.import_module(f"llm_loop.verbs.{module}").add_to(subparsers)
     return parser
+
+
+def _possible(words: Sequence[str]) -> Iterable[str]:
+    """Return the verbs that these words can mean, for to import all takes longer than most of them run."""
+    if words and (words[0] in _MODULES or words[0].startswith("--workspace")):
+        return [verb for verb in _MODULES if verb in words] or _MODULES
+    return _MODULES
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code."""
     _speak_utf8()
-    arguments = build_parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    arguments = build_parser(_possible(words)).parse_args(words)
     arguments.workspace = arguments.workspace.expanduser().absolute()
     try:
         code: int = arguments.act(arguments)

@@ -24,6 +24,7 @@ from llm_loop.contract.stop_reasons import DAEMON_STOP, FLAG, SHUTDOWN
 from llm_loop.cycle import Cycle
 from llm_loop.cycle.calls_for_people import call_for_approval
 from llm_loop.cycle.config_watch import ConfigWatch
+from llm_loop.cycle.context import FAREWELL, PAUSE
 from llm_loop.cycle.machine_watch import MachineWatch
 from llm_loop.cycle.opening import open_context
 from llm_loop.errors import FileWriteError, LoopError
@@ -40,6 +41,7 @@ from llm_loop.system.processes import Keepers
 TICK_S = 0.1
 _LOOK_S = 1.0
 _PATIENCE_BEYOND_GRACE_S = 5.0
+_FINISH_UP_PATIENCE_S = 60.0
 
 
 class Ending(StrEnum):
@@ -155,6 +157,7 @@ class Daemon:
             ledger.record("notice", text=notice)
         self._context.jobs.forget_old()
         self._cycle.recover()
+        self._guarded(self._look_at_finish_up, self._started_s)  # before a limit is looked at: it may have to wait
 
     def _tick(self) -> bool:
         """Do what is due; tell whether it is over. What fails holds up nothing else."""
@@ -200,7 +203,7 @@ class Daemon:
         if self._farewell is None and (reason := self._reached_limit(now_s)) is not None:
             self.farewell(Ending.POLITE, reason)
             self._context.accepts_cycles = False
-            self._context.holds["farewell"] = "the loop ends"
+            self._context.holds[FAREWELL] = "the loop ends"
 
     def _part(self, now_s: float) -> None:
         """Take the next step of the farewell; note when everything has ended."""
@@ -211,7 +214,7 @@ class Daemon:
             self._parted = True
             return
         polite = self._farewell.ending is Ending.POLITE
-        context.holds["farewell"] = "the loop ends"
+        context.holds[FAREWELL] = "the loop ends"
         for run in context.ledger.state.in_state(RunState.RUNNING):
             slots.request_stop(run, DAEMON_STOP if polite else SHUTDOWN)
         if polite:
@@ -261,12 +264,12 @@ class Daemon:
                     self._cycle.slots.request_stop(run, FLAG)
             self._consume(self._paths.stop_current_run, wanted)
         if requests.pause:
-            if "pause" not in self._context.holds:
+            if PAUSE not in self._context.holds:
                 ledger.record("paused", monotonic_s=round(now_s, 3))
-            self._context.holds["pause"] = "paused by a person"
-        elif "pause" in self._context.holds:
+            self._context.holds[PAUSE] = "paused by a person"
+        elif PAUSE in self._context.holds:
             ledger.record("resumed", monotonic_s=round(now_s, 3))
-            del self._context.holds["pause"]
+            del self._context.holds[PAUSE]
 
     def _is_new(self, flag: Path) -> bool:
         """Tell whether a flag was not obeyed yet: one that cannot be removed must not stop the next run too."""
@@ -279,13 +282,27 @@ class Daemon:
         consume(flag)
         del self._flags_taken[flag]
 
+    def _look_at_finish_up(self, now_s: float) -> None:
+        self._cycle.finish_up.tick(now_s)
+
     def _reached_limit(self, now_s: float) -> str | None:
-        state, limits = self._context.ledger.state, self._limits
-        last = self._context.last_cycle
+        """Return why the loop ends, or None. What ends the search lets a wished finish-up come first, at once."""
+        context, finish_up, limits = self._context, self._cycle.finish_up, self._limits
+        if limits.run_minutes is not None and (over := self._are_minutes_over(limits.run_minutes, now_s)) is not None:
+            return over
+        if finish_up.is_at_work:
+            return None
+        reason = context.search_over or self._why_search_is_over()
+        if reason is None or not finish_up.bring_forward(reason):
+            return reason
+        context.search_over = reason
+        return None
+
+    def _why_search_is_over(self) -> str | None:
+        """Return which limit of the search is reached: cycles, a target, convergence; None for none."""
+        state, limits, last = self._context.ledger.state, self._limits, self._context.last_cycle
         if last is not None and state.cycle >= last and state.plan is None and not state.runs:
             return f"{limits.cycles} cycle{'' if limits.cycles == 1 else 's'} done (--cycles)"
-        if limits.run_minutes is not None and now_s - self._started_s >= limits.run_minutes * 60:
-            return f"{limits.run_minutes:g} minutes are over (--run-minutes)"
         index = self._context.memory.index
         if index.runs == self._runs_judged:
             return None
@@ -295,6 +312,16 @@ class Daemon:
                 return f"{run.label} ({run.run_id}) reached {target} ({name})"
         without_gain = self._context.memory.runs_without_gain(self._context.config.convergence_threshold)
         return convergence_reason(index.runs - self._runs_at_start, without_gain, self._context.config)
+
+    def _are_minutes_over(self, minutes: float, now_s: float) -> str | None:
+        """Return why the loop ends by its time, or None; a finish-up that is at work may have a moment more."""
+        finish_up, over_s = self._cycle.finish_up, now_s - self._started_s - minutes * 60
+        if finish_up.is_done:
+            return f"finished up: {finish_up.outcome}"
+        late_s = min(over_s, -finish_up.seconds_left)  # a person may have moved the deadline since
+        if over_s < 0 or (finish_up.is_at_work and late_s < _FINISH_UP_PATIENCE_S):
+            return None
+        return f"{minutes:g} minutes are over (--run-minutes)"
 
     # ------------------------------------------------------------ what people see
 

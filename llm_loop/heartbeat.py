@@ -77,6 +77,7 @@ class Heartbeat:
             "cycles_closed": state.cycles_closed,
             "reason": reason,
             "holds": dict(context.holds),
+            "held_back": slots.pauses.resting(),
             **self._machine.to_json(),
             "waiting_for": slots.waiting_for(),
             "devices": context.devices.to_json(),

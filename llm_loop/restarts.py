@@ -109,6 +109,8 @@ def allow(paths: WorkspacePaths, clock: Clock) -> str | None:
 
     Raises CrashLoopError, journaled once, when a person is needed; WorkspaceBusyError when a daemon lives.
     """
+    if not paths.events.exists() and paths.instance_lock.exists():  # what `clean` leaves of a night
+        return "The workspace was cleaned since the loop ran: only a person starts it again."
     judgement = look_back(paths, clock.utc_now())
     if judgement.verdict is Verdict.LEFT:
         return f"The loop was ended on purpose ({judgement.reason}): only a person starts it again."

@@ -3,10 +3,13 @@
 usage: python bootstrap.py [--workspace DIR] [--torch-index WHERE] VERB [flags]
 
   start      make both environments (.venv, .venv-train) and start the loop; further flags go to it
-  install    make both environments and nothing else
-  test       make both environments with the tools for tests and run the tests; further flags go to pytest
+  data       make both environments, and prepare or check images: data prepare, check, link, openings
+  install    make both environments and nothing else; --repair-extras: with the packages of the auto_repair maps in
+             the workspace's config/daemon_config.json
+  test       make both environments with the tools for tests and run the tests; further flags go to pytest (-n 0: one
+             test after another)
   any other  make .venv and hand the whole command over to the loop: status, watch, show, export, stop, pause,
-             resume, config, login, doctor; VERB --help explains one
+             resume, queue, resolve, finishup, clean, config, login, doctor; VERB --help explains one
 
   --torch-index WHERE   which torch to install: auto (the build that fits this machine, the default), pip (what your
                         own pip settings lead to), cpu, cu126, cu130, or the URL of a package index. It is remembered.
@@ -24,20 +27,34 @@ from pathlib import Path
 OLDEST = (3, 11)
 ROOT = Path(__file__).resolve().parent.parent
 _LOOP_VERBS = (
+    "data",
     "status",
     "watch",
     "show",
+    "diff",
+    "leaderboard",
+    "reproduce",
+    "queue",
+    "cancel",
+    "approve",
+    "reject",
+    "resolve",
     "events",
     "export",
     "stop",
     "pause",
     "resume",
+    "finishup",
+    "clean",
     "config",
     "login",
     "doctor",
     "selftest",
     "autostart",
+    "mcp",
 )
+_EXTRAS = "--repair-extras"
+_MOST_SIDE_BY_SIDE = 8
 _NO_TESTS = 5  # pytest's exit code when a selection leaves nothing to run
 
 
@@ -122,11 +139,14 @@ def _run(torch_index: "str | None", before: "list[str]", verb: str, after: "list
 
     checkout = Checkout(root=ROOT, say=_say, torch_index=torch_index)
     dev = verb == "test"
-    only_help = "--help" in after or "-h" in after
+    if verb == "install" and (unknown := [word for word in after if word != _EXTRAS]):
+        _complain(f"install takes {_EXTRAS} and nothing else, not {unknown[0]!r} (see --help).")
+        return 2
+    extras = _repair_packages(before) if verb == "install" and _EXTRAS in after else []
     _warn_of_long_path()
     checkout.bring_up(checkout.loop_folder, loop_steps(checkout, dev=dev))
-    if verb in ("start", "install", "test") and not (only_help and verb == "start"):
-        checkout.bring_up(checkout.train_folder, train_steps(checkout, dev=dev))
+    if trains(verb, after):
+        checkout.bring_up(checkout.train_folder, train_steps(checkout, dev=dev, extras=extras))
     if verb == "install":
         _say("Both environments are ready.")
         return 0
@@ -135,10 +155,28 @@ def _run(torch_index: "str | None", before: "list[str]", verb: str, after: "list
     return hand_over([_python(checkout.loop_folder), "-P", "-X", "utf8", "-m", "llm_loop", *before, verb, *after])
 
 
+def trains(verb: str, after: "list[str]") -> bool:
+    """Tell whether a verb needs the environment of the trainer; its help does not, nor what reads files alone."""
+    if verb in ("install", "test"):
+        return True
+    only_reads = verb == "data" and after[:1] in (["link"], ["openings"])
+    return verb in ("start", "data") and not only_reads and not {"--help", "-h"} & set(after)
+
+
+def _repair_packages(before: "list[str]") -> "list[str]":
+    from environments.repair_extras import repair_packages
+
+    named = [word.partition("=")[2] for word in before if word.startswith("--workspace=")]
+    if "--workspace" in before:
+        named = [before[before.index("--workspace") + 1]]
+    return repair_packages(ROOT, Path(named[0] if named else ROOT) / "config" / "daemon_config.json")
+
+
 def run_tests(loop_folder: Path, train_folder: Path, flags: "list[str]") -> int:
     """Run the tests of the loop in its environment, those of the trainer in the other; return 0 when both pass."""
+    parallel = side_by_side(flags)
     suites = (
-        ("the loop", [_python(loop_folder), "-X", "utf8", "-m", "pytest", "--ignore=tests/trainer"]),
+        ("the loop", [_python(loop_folder), "-X", "utf8", "-m", "pytest", "--ignore=tests/trainer", *parallel]),
         ("the trainer", [_python(train_folder), "-X", "utf8", "-m", "pytest", "tests/trainer"]),
     )
     codes = []
@@ -148,6 +186,18 @@ def run_tests(loop_folder: Path, train_folder: Path, flags: "list[str]") -> int:
     if all(code == _NO_TESTS for code in codes):
         return _NO_TESTS
     return next((code for code in codes if code not in (0, _NO_TESTS)), 0)
+
+
+def side_by_side(flags: "list[str]") -> "list[str]":
+    """Return what lets pytest run tests of the loop side by side: by one process more than cores, for many tests wait.
+
+    Nothing where the flags choose their own, where they name a marker (those tests want the machine for themselves),
+    and on Windows.
+    """
+    own = ("-n", "--numprocesses", "--dist", "--pdb", "--trace", "-m")
+    if sys.platform == "win32" or any(flag.startswith(own) for flag in flags):
+        return []
+    return ["-n", str(min((os.cpu_count() or 1) + 1, _MOST_SIDE_BY_SIDE)), "--dist", "worksteal"]
 
 
 def hand_over(argv: "list[str]") -> int:

@@ -24,8 +24,10 @@ def pytest_configure() -> None:
     """Let children of the tests answer Ctrl-C, also when the tests run in a background job, where it is ignored.
 
     And let them keep their bytecode: compiling every module again in each of a thousand processes doubles the time.
+    And let no width of a terminal reach them: readline leaves one to whatever pytest starts, its workers too.
     """
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    for name in ("PYTHONDONTWRITEBYTECODE", "COLUMNS", "LINES"):
+        os.environ.pop(name, None)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -143,7 +145,8 @@ def no_process_is_left() -> Iterator[None]:
         return
     import psutil
 
-    left = [child for child in psutil.Process().children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE]
+    found = [child for child in psutil.Process().children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE]
+    _, left = psutil.wait_procs(found, timeout=2)  # one that is just ending is no leftover
     for child in left:
         child.kill()
     assert not left, f"left running: {left}"

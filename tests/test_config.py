@@ -151,11 +151,11 @@ def test_missing_unreadable_and_wrongly_encoded_files_are_named(desk: Desk) -> N
         ("daemon_poll_seconds", 5.5, "is 5.5; allowed: a whole number from 5 to 31536000"),
         ("watch_interval_seconds", 4, "is 4; allowed: a whole number from 5 to 31536000"),
         ("max_parallel_runs", 65, "is 65; allowed: a whole number from 1 to 64"),
-        ("finishup_default_report_top_k", 21, "is 21; allowed: a whole number from 3 to 20"),
+        ("finishup_default_report_top_k", 101, "is 101; allowed: a whole number from 1 to 100"),
         ("run_id", None, "is null; allowed: text that is not empty"),
         ("target_value", "low", 'is the text "low"; allowed: a number, or null'),
         ("run_shell", "zsh", 'is the text "zsh"; allowed: one of auto, bash, sh, pwsh, powershell'),
-        ("notify_urls", "x", 'is the text "x"; allowed: a list (each entry: text that is not empty)'),
+        ("notify_urls", "x", 'is the text "(not shown)"; allowed: a list (each entry: text that is not empty)'),
         ("devices", 3, "is 3; allowed: one of auto, none or a list (each entry: a whole number or text)"),
         ("auto_repair_model_fallback_map", [], "is []; allowed: a map (each entry: text)"),
     ],
@@ -401,9 +401,9 @@ def test_repair_maps_are_merged_over_the_built_in_ones(desk: Desk) -> None:
 
 
 def test_a_known_key_that_is_not_built_yet_is_a_notice_when_it_is_set(desk: Desk) -> None:
-    values = {"auto_repair_enabled": False, "auto_repair_python_exe": None, "model": "m", "max_parallel_runs": 2}
-    assert desk.load(values).notices == ("key 'auto_repair_enabled' is known but this version does not act on it yet",)
-    assert desk.load(values, LLM_LOOP_AUTO_REPAIR_ENABLED="true").notices == ()
+    values = {"cycle_poll_seconds": 90, "test_command": None, "model": "m", "max_parallel_runs": 2}
+    (notice,) = desk.load(values).notices
+    assert notice == "key 'cycle_poll_seconds' is known but this version does not act on it yet"
 
 
 def test_explain_shows_every_key_in_json(desk: Desk) -> None:
@@ -415,5 +415,19 @@ def test_explain_shows_every_key_in_json(desk: Desk) -> None:
     assert rows["interaction_mode"].value_json == '"builder_health_helper"'
     assert rows["auto_repair_module_clone_map"].value == {"a": {"repo": "u", "ref": "", "subdir": "", "editable": True}}
     assert (rows["devices"].source, rows["run_id"].source) == (f"file {desk.path}", "default")
-    assert (rows["model"].built, rows["auto_repair_enabled"].built) == (True, False)
+    assert (rows["model"].built, rows["finishup_report_script"].built) == (True, False)
     assert all(json.loads(row.value_json) == row.value and row.description for row in rows.values())
+
+
+# --- what is never shown ---------------------------------------------------------------------------
+
+
+def test_an_address_or_a_command_that_may_hold_a_login_is_never_shown(desk: Desk) -> None:
+    secret = "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"
+    settings = {"notify_urls": [f"tgram://{secret}/1", secret], "notify_command": f"curl https://x.example/{secret}"}
+    shown = {row.key: row.value_json for row in explain(desk.load(settings))}
+    assert shown["notify_urls"] == '["tgram://(not shown)", "(not shown)"]'
+    assert shown["notify_command"] == '"(not shown)"' and secret not in str(shown)
+    for wrong in ({"notify_urls": f"tgram://{secret}/1"}, {"notify_urls": [secret, 3]}, {"notify_command": [secret]}):
+        assert secret not in desk.refusal(wrong) and "allowed: " in desk.refusal(wrong)
+    assert {row.key: row.value_json for row in explain(desk.load({}))}["notify_urls"] == "[]"

@@ -195,7 +195,8 @@ def test_a_failed_training_is_named_and_the_loop_goes_on(
     script(root, {"train": mode}, {"train": "good 0.5"})
     loop, _ = run_to_the_end(root, clean_environ, "--cycles", "2")
     failed, good = loop.history()
-    assert (failed["state"], failed["cause"], failed["result"]) == ("failed", cause, None)
+    state = "failed" if cause == "non_finite_metric" else "needs_human"
+    assert (failed["state"], failed["cause"], failed["result"]) == (state, cause, None)
     assert good["state"] == "completed"
 
 
@@ -205,7 +206,7 @@ def test_a_program_that_is_not_there_is_a_failed_start(workspace: Make, clean_en
     script(root, {"command": "no-such-program --train", "run_label": "ghost"})
     loop, _ = run_to_the_end(root, clean_environ, "--cycles", "1")
     (row,) = loop.history()
-    assert (row["state"], row["cause"]) == ("failed", "start_failed")
+    assert (row["state"], row["cause"], row["attempts"]) == ("needs_human", "program_missing", 0)
     assert "no-such-program" in loop.events("run_ended")[0]["detail"]
 
 
@@ -248,7 +249,7 @@ def test_silence_ends_a_run_as_a_stall(workspace: Make, clean_environ: Environ) 
     root = workspace(stall_seconds=1)
     script(root, {"train": "silent"})
     loop, _ = run_to_the_end(root, clean_environ, "--cycles", "1")
-    assert (loop.history()[0]["state"], loop.history()[0]["cause"]) == ("failed", "stall")
+    assert (loop.history()[0]["state"], loop.history()[0]["cause"]) == ("needs_human", "stall")
 
 
 def test_a_stubborn_run_is_ended_with_everything_it_started(workspace: Make, clean_environ: Environ) -> None:
@@ -498,8 +499,10 @@ def test_nothing_is_launched_once_the_target_is_reached(workspace: Make, clean_e
 
 
 @pytest.mark.slow
-def test_three_failures_in_a_row_hold_launches_for_a_while(workspace: Make, clean_environ: Environ) -> None:
-    root = workspace(pause_after_failure_seconds=3)
+def test_after_three_failures_in_a_row_the_agent_is_not_asked_for_a_while(
+    workspace: Make, clean_environ: Environ
+) -> None:
+    root = workspace(pause_after_failure_seconds=3, plan_ahead=False, fallback_planner=False)
     script(root, {"train": "fail 3"}, {"train": "fail 4"}, {"train": "fail 5"}, {"train": "good 0.5"})
     with LoopProcess(root, clean_environ, "--cycles", "4") as loop:
         assert loop.wait_for("held_after_failures")["pause_s"] == 3

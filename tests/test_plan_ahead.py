@@ -76,4 +76,4 @@ def test_a_run_without_a_result_is_nothing_to_build_on(workspace: Make, clean_en
         assert loop.finish()[0] == 0
     refused, accepted = (event["record"] for event in loop.events("proposal")[1:])
     assert "builds_on_unknown" in refused["quality_gate"]["issues"] and accepted["accepted"]
-    assert [row["state"] for row in loop.history()] == ["failed", "completed"]
+    assert [row["state"] for row in loop.history()] == ["needs_human", "completed"]

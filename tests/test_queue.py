@@ -239,8 +239,17 @@ runpy.run_module("llm_loop", run_name="__main__", alter_sys=True)
 """
 
 
-@pytest.mark.parametrize("side", ["before", "after"])
-@pytest.mark.parametrize("name", ["request_answered", "run_staged", "remove"])
+@pytest.mark.parametrize(
+    ("name", "side"),
+    [
+        ("run_staged", "before"),
+        ("remove", "before"),
+        pytest.param("request_answered", "before", marks=pytest.mark.slow),
+        pytest.param("request_answered", "after", marks=pytest.mark.slow),
+        pytest.param("run_staged", "after", marks=pytest.mark.slow),
+        pytest.param("remove", "after", marks=pytest.mark.slow),
+    ],
+)
 def test_a_verb_that_is_killed_amid_its_work_queues_one_run(
     workspace: Make, clean_environ: Environ, name: str, side: str
 ) -> None:

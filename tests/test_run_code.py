@@ -124,7 +124,11 @@ def test_a_changed_run_runs_in_a_checkout_and_nothing_else_changes(
     ("edit", "word"),
     [
         ({"path": "../outside.py", "new_text": "x = 1\n", "old": None, "new": None}, "outside.py"),
-        ({"path": "tiny/score.py", "new_text": None, "old": "VALUE = 7", "new": "VALUE = 8"}, "score.py"),
+        pytest.param(
+            {"path": "tiny/score.py", "new_text": None, "old": "VALUE = 7", "new": "VALUE = 8"},
+            "score.py",
+            marks=pytest.mark.slow,
+        ),
         (
             {"path": "train.py", "new_text": "open('data/test/sealed.npz')\nload_digits()\n", "old": None, "new": None},
             "load_digits",

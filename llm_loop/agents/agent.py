@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -23,9 +22,10 @@ from llm_loop.agents.answers import find_json, shape_violation
 from llm_loop.agents.observation_text import ObservationText
 from llm_loop.contract.call_report import CallFailure, CallReport, FailureCause
 from llm_loop.contract.observation import Observation
-from llm_loop.contract.outside_file import open_outside, read_outside
+from llm_loop.contract.outside_file import read_outside, tail_outside
 from llm_loop.errors import ContractError
-from llm_loop.system import files, processes
+from llm_loop.system import files
+from llm_loop.system.argv import argv_of
 from llm_loop.system.clock import Every
 from llm_loop.system.jobs import own_environment
 from llm_loop.system.processes import EndCause, Ending, HeldCommand, Keepers
@@ -39,6 +39,7 @@ STDOUT, STDERR, STOP_FILE = "stdout.txt", "stderr.txt", "STOP"
 EMPTY = "empty"
 """The working folder, in a call's own, of an agent that has no checkout."""
 KEPT_CALLS = 40
+_TAIL_BYTES = 2_000
 _SIZE_LOOK_S = 0.5
 _NUMBERED = re.compile(r"-[0-9]{1,9}$")
 _GRACE_S = 1.0
@@ -104,8 +105,7 @@ class Calls:
 
     def _argv(self, agent: Agent, folder: Path) -> tuple[str, ...]:
         if agent.command is not None:
-            first, *rest = _words(agent.command)
-            return (processes.resolve_program(first, os.environ.get("PATH", os.defpath), self._workspace), *rest)
+            return argv_of(agent.command, self._workspace)
         module = _CHILDREN[agent.name]
         return (sys.executable, "-X", "utf8", "-m", module, str(folder))
 
@@ -212,13 +212,7 @@ def _answer_bytes(folder: Path) -> bytes:
 
 
 def _tail(path: Path) -> str:
-    """Return the last 2,000 bytes of what an agent printed; "" when that is no file any more."""
-    try:
-        with open_outside(path) as stream:
-            stream.seek(max(0, path.stat().st_size - 2000))
-            return stream.read(2000).decode("utf-8", "replace")
-    except OSError:
-        return ""
+    return tail_outside(path, _TAIL_BYTES).decode("utf-8", "replace")
 
 
 def _prints_without_end(folder: Path) -> bool:
@@ -230,12 +224,3 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
-
-
-def _words(command: str) -> list[str]:
-    """Split a command line; on Windows a backslash is a letter of a path."""
-    lexer = shlex.shlex(command, posix=True, punctuation_chars=False)
-    lexer.whitespace_split = True
-    lexer.commenters = ""
-    lexer.escape = "" if os.name == "nt" else "\\"
-    return list(lexer)

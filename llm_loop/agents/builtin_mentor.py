@@ -20,6 +20,7 @@ from llm_loop.agents.wording import number_text
 from llm_loop.contract.decision import Action, Decision, Housekeeping, IdeaCategory
 from llm_loop.contract.observation import KnownRun, Observation
 from llm_loop.contract.review import Recommendation, Review
+from llm_loop.contract.yaml_bombs import is_bomb
 from llm_loop.errors import ContractError
 
 FLAT_AFTER = 5
@@ -160,8 +161,8 @@ def _proposed_config(space: SearchSpace, proposal: Decision) -> dict[str, Scalar
     for file in proposal.run_files or ():
         if file.name == space.config_file:
             try:
-                nested = yaml.safe_load(file.text)
-            except yaml.YAMLError:
+                nested = None if is_bomb(file.text) else yaml.safe_load(file.text)
+            except (yaml.YAMLError, ValueError, RecursionError):
                 return None  # the validate step names the fault; there is nothing to compare here
             return flat_config(nested) if isinstance(nested, dict) else None
     return None

@@ -10,6 +10,7 @@ import yaml
 
 from llm_loop.agents.builtin_housekeeping import housekeeping
 from llm_loop.agents.evidence import Evidence, gather
+from llm_loop.agents.final_round import final_reason, final_round, in_final_training
 from llm_loop.agents.parameter import Scalar
 from llm_loop.agents.planner import Kind, Proposal, next_experiment
 from llm_loop.agents.search_space import SearchSpace, parse_search_space
@@ -29,16 +30,26 @@ def decide(observation: Observation) -> Decision:
     Raises ConfigError when the search space cannot be used.
     """
     space = read_space(observation)
-    if _bootstrap_is_due(observation):
+    if _bootstrap_is_due(observation) and not in_final_training(observation):
         return _bootstrap(observation)
     if space is None:
         return _wait(observation, "No search space is configured, so the built-in planner has nothing to vary.")
     evidence = gather(observation, space)
+    if in_final_training(observation):
+        return _final(observation, space, evidence)
     if _baseline_is_due(observation, evidence):
         return experiment_decision(observation, space, evidence, Proposal(kind=Kind.BASELINE, params={}, changes={}))
     proposal = next_experiment(space, evidence, observation.seed, refused=len(observation.refusals))
     if proposal is None:
         return _wait(observation, "Every configuration of the search space has been tried, with seeds repeated.")
+    return experiment_decision(observation, space, evidence, proposal)
+
+
+def _final(observation: Observation, space: SearchSpace, evidence: Evidence) -> Decision:
+    """Return the final round: the best configuration once more, as long as time allows."""
+    proposal = final_round(space, evidence, observation)
+    if isinstance(proposal, str):
+        return _wait(observation, proposal)
     return experiment_decision(observation, space, evidence, proposal)
 
 
@@ -129,7 +140,7 @@ def _usable_base(space: SearchSpace) -> list[Any]:
 
 
 def _category(space: SearchSpace, evidence: Evidence, proposal: Proposal) -> IdeaCategory:
-    if proposal.kind in (Kind.BASELINE, Kind.SEED_REPEAT):
+    if proposal.kind in (Kind.BASELINE, Kind.SEED_REPEAT, Kind.FINAL):
         return IdeaCategory.EVALUATION
     return category(space, proposal.params, _reference(space, evidence))
 
@@ -141,6 +152,8 @@ def _label(observation: Observation, space: SearchSpace, evidence: Evidence, pro
     if proposal.kind is Kind.SEED_REPEAT and proposal.repeats is not None:
         first = re.sub(r"-seed\d+$", "", proposal.repeats.runs[0].label)
         return unused_label(f"{first[:40]}-seed{proposal.seed}", used)
+    if proposal.kind is Kind.FINAL:
+        return unused_label(f"final-{proposal.repeats.runs[0].label[:40]}", used) if proposal.repeats else "final"
     return run_label(space, proposal.params, _reference(space, evidence), used)
 
 
@@ -155,6 +168,8 @@ def _reason(space: SearchSpace, evidence: Evidence, proposal: Proposal) -> str:
         return f"Baseline first: {space.base_config} unchanged, so that every later run has a value to beat."
     if proposal.kind is Kind.SEED_REPEAT and proposal.repeats is not None:
         return _repeat_reason(evidence, proposal)
+    if proposal.kind is Kind.FINAL and proposal.repeats is not None:
+        return final_reason(space, proposal, proposal.repeats)
     against = "the best" if evidence.best is not None else "the base configuration"
     changes = f"against {against} it changes {changes_text(space, proposal.params, _reference(space, evidence))}."
     if proposal.kind is Kind.START_POINT:

@@ -11,13 +11,16 @@ from typing import Any
 from llm_loop.agents.parameter import Scalar, same_scalar
 from llm_loop.agents.search_space import SearchSpace
 from llm_loop.agents.wording import number_text, same_label
+from llm_loop.contract.diagnosis import Cause
 from llm_loop.contract.observation import KnownRun, Observation
 from llm_loop.contract.result import Direction, higher_is_better
 from llm_loop.contract.stop_reasons import DIVERGED, NAN
 
 BEST_RUNS_KEPT = 100
 LATEST_RUNS_KEPT = 300
-CONFIGURATION_FAULTS = frozenset({"non_finite_metric", NAN, DIVERGED, "out_of_memory"})
+CONFIGURATION_FAULTS = frozenset(
+    {"non_finite_metric", NAN, DIVERGED, Cause.DIVERGENCE, Cause.CUDA_OUT_OF_MEMORY, Cause.HOST_OUT_OF_MEMORY}
+)
 """Causes of a failure that speak against the configuration; any other cause speaks against its surroundings."""
 
 
@@ -191,7 +194,7 @@ def is_measured(run: KnownRun) -> bool:
 
 def is_own_fault(run: KnownRun) -> bool:
     """Tell whether the run failed because of its configuration, not of its surroundings."""
-    return run.state == "failed" and run.cause in CONFIGURATION_FAULTS
+    return run.state in ("failed", "needs_human") and run.cause in CONFIGURATION_FAULTS
 
 
 def _value(run: KnownRun) -> float:

@@ -28,6 +28,7 @@ class Kind(StrEnum):
     MODEL = "model"
     SEED_REPEAT = "seed_repeat"
     NEGLECTED = "neglected"
+    FINAL = "final"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +97,7 @@ def seed_repeat(space: SearchSpace, evidence: Evidence, *, at_any_time: bool = F
         kind=Kind.SEED_REPEAT,
         params=chosen.params,
         changes=chosen.exact,
-        seed=_fresh_seed(space, evidence, chosen),
+        seed=fresh_seed(space, evidence, chosen),
         repeats=chosen,
     )
 
@@ -140,7 +141,7 @@ def _model_proposal(space: SearchSpace, evidence: Evidence, seed: int, *, use_mo
     return propose(space, trials, evidence.direction.value, seed)
 
 
-def _fresh_seed(space: SearchSpace, evidence: Evidence, experiment: Experiment) -> int:
+def fresh_seed(space: SearchSpace, evidence: Evidence, experiment: Experiment) -> int:
     """Return the lowest seed above those that the configuration has been run with, or is about to be."""
     base = space.fixed.get(space.seed_key or "")
     used = {base if isinstance(base, int) and not isinstance(base, bool) else 0}

@@ -15,7 +15,8 @@ Every field is there; what does not apply is null, "" or [].
 - edits: changes of code, [{path, new_text, old, new}]: the whole new_text, or old (found once) replaced by new.
 - builds_on: ids of runs whose outcome this needs, mostly []. target_run_id: which run stop_current_run means.
 - monitor_seconds: when to look in on the run. stop_patterns: at most 8 texts that end it when printed.
-- install_packages: null.
+- install_packages: mostly null; names of pip packages that this run needs installed first, of those that the training
+  repository's requirements or the configuration name.
 - housekeeping: todo_new (at most 2, each saying what and why), resolve_shared_todo_ids (at most 6), notes_update and
   data_exploration_update (one line or "")."""
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
 
-from llm_loop.agents.prompt_runs import category_lines, curve_lines, params_text, place_lines, run_lines
+from llm_loop.agents.prompt_runs import ENDED_RUNS, category_lines, curve_lines, params_text, place_lines, run_lines
 from llm_loop.agents.prompt_sections import Section, section
 from llm_loop.agents.prompt_text import MOST_TICKS, Keep, clean, line_of, without_repeats
 from llm_loop.agents.search_space import flat_config
@@ -65,7 +65,9 @@ def leaderboard(observation: Observation) -> Section:
 
 def runs(observation: Observation) -> Section:
     """Return what runs and waits now, the last ended runs and the best one's configuration."""
-    return section("Runs", run_lines(observation), floor=1_000, cap=3_000)
+    waits = any(run.state == "needs_human" for run in observation.history[-ENDED_RUNS:])
+    lead = "needs_human: nothing that the loop may do mends it; a person was called. Until then it fails the same way."
+    return section("Runs", run_lines(observation), lead=lead if waits else "", floor=1_000, cap=3_000)
 
 
 def curves(observation: Observation) -> Section:
@@ -85,6 +87,26 @@ def last_log(observation: Observation) -> Section:
     return section(
         "Log of the failed run", without_repeats(log.text), lead=lead, floor=500, cap=OTHER_CHARACTERS, keep=Keep.TAIL
     )
+
+
+def to_mend(observation: Observation) -> list[Section]:
+    """Return what is known of the failed run that is to be mended, and the end of its log."""
+    failed = observation.context.to_mend
+    if failed is None:
+        return []
+    known = [
+        f"{failed.run_id} {failed.label}, failed in {failed.phase}: {failed.cause}",
+        f"command: {failed.command}",
+        f"evidence: {failed.evidence_line or 'none'}",
+        f"what failed: {failed.what_failed or 'not told'}",
+        *(f"tried: {one}" for one in failed.attempted),
+        *(f"changed by its decision: {path}" for path in failed.edited),
+    ]
+    log = without_repeats(failed.log)
+    return [
+        section("The run to mend", "\n".join(known), floor=1_000, cap=3_000),
+        section("Log of the run to mend", log, floor=2_000, cap=6_000, keep=Keep.TAIL),
+    ]
 
 
 def exploration(observation: Observation) -> Section:
@@ -146,10 +168,13 @@ def finish_up(observation: Observation) -> Section:
     window = observation.context.finish_up
     if window is None:
         return Section(title="Finish-up")
-    left = "" if window.minutes_left is None else f", {window.minutes_left:.0f} minutes left"
+    minutes = window.minutes_left
+    left = "" if minutes is None else f", {minutes:.{1 if minutes < 10 else 0}f} minutes left until the deadline"
     rounds = window.remaining_final_training_rounds
     trainings = "" if rounds is None else f", {rounds} final trainings left"
-    lead = f"Phase {line_of(window.phase, 40)}{left}{trainings}."
+    until = window.minutes_until_activation
+    opens = f", the search ends in {until:.{1 if until < 10 else 0}f} minutes" if until else ""
+    lead = f"Phase {line_of(window.phase, 40)}{opens}{left}{trainings}."
     return section("Finish-up", window.note, lead=lead, floor=100, cap=500)
 
 
@@ -168,7 +193,7 @@ def proposal_code(observation: Observation) -> Section:
     return section("The proposal's code", text, lead=lead if text else "", floor=800, cap=6_000)
 
 
-_SPACE_KEYS = ("command", "config_file", "working_folder", "base_config", "seed_key")
+_SPACE_KEYS = ("command", "config_file", "working_folder", "base_config", "seed_key", "budget_key")
 
 
 def _in_turn(todo_ids: Sequence[str]) -> list[str]:

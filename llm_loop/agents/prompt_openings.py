@@ -30,7 +30,15 @@ def worker_greeting(observation: Observation) -> str:
 
 
 def _woken(observation: Observation) -> str:
-    """Return why the worker is asked amid a run, and what it may do about it."""
+    """Return why the worker is asked apart from a free slot, and what it may do about it."""
+    if (failed := observation.context.to_mend) is not None:
+        return (
+            f" This cycle mends one failed run, {line_of(failed.run_id, _NAME)}, which no rule of the loop could mend"
+            " (see there): find the root cause in the log and the code. `run_command` with the smallest `edits`,"
+            " `run_files` or change of the command runs the same experiment anew; `wait` when nothing mends it. The"
+            " rationale says the root cause, how severe it is (low, medium, high, critical) and the fix; the"
+            " notes_update has one suggestion for each other error that you met."
+        )
     if not observation.wake_reasons:
         return ""
     reasons = "; ".join(line_of(reason, _NAME) for reason in observation.wake_reasons[:6])

@@ -79,9 +79,18 @@ def _rechallenge(context: AgentContext) -> str:
 
 
 def _finish_up(context: AgentContext) -> str:
-    if context.finish_up is None:
+    window = context.finish_up
+    if window is None:
         return ""
-    return "The finish-up window is open (see there): no new line of research; what was found is secured and reported."
+    if window.phase == "scheduled":
+        return "The night has an end (see Finish-up): prefer what ends before its last part; nothing new begins there."
+    rule = "The finish-up window is open (see there): no new line of research; what was found is secured and reported."
+    if window.phase == "final_training" and window.training_seconds_left is not None:
+        rule += (
+            " Decide one final training: the best configuration with another seed, or a fine-tune of it, at the largest"
+            f" budget that surely ends within {window.training_seconds_left:.0f} s; where nothing fits, `wait`."
+        )
+    return rule
 
 
 def _evidence(context: AgentContext) -> str:

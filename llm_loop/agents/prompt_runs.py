@@ -8,12 +8,14 @@ from typing import Any
 from llm_loop.agents.prompt_text import line_of
 from llm_loop.agents.wording import number_text
 from llm_loop.contract.context import CategoryUse, Curve, Place
+from llm_loop.contract.diagnosis import Cause
 from llm_loop.contract.observation import KnownRun, Observation
 
 ENDED_RUNS = 10
 OPEN_RUNS = 4
 MOST_CHANGES = 5
-_LABEL, _CAUSE, _VALUE = 60, 300, 40  # a cause may be a person's note
+FAILURES_IN_FULL = 3
+_LABEL, _CAUSE, _VALUE, _LINE = 60, 300, 40, 240  # a cause may be a person's note
 _ABSENT: Any = object()
 
 
@@ -23,7 +25,10 @@ def run_lines(observation: Observation) -> str:
     reference = None if best is None else best.params
     open_runs = [*observation.active_runs[:OPEN_RUNS], *observation.staged_runs[:OPEN_RUNS]]
     latest = observation.history[-ENDED_RUNS:][::-1]
-    lines = [_run_line(run, observation.domain.selection_metric, reference) for run in [*open_runs, *latest]]
+    shown = [*open_runs, *latest]
+    told = [run.run_id for run in shown if run.diagnosis is not None][:FAILURES_IN_FULL]
+    metric = observation.domain.selection_metric
+    lines = [_run_line(run, metric, reference, is_full=run.run_id in told) for run in shown]
     if best is not None and best.params:
         lines.insert(0, f"best run {best.run_id} in full: {params_text(best.params)}")
     return "\n".join(lines)
@@ -57,12 +62,13 @@ def category_lines(uses: tuple[CategoryUse, ...]) -> str:
     return "\n".join([*tried, *([f"never tried: {', '.join(untried)}"] if untried else [])])
 
 
-def _run_line(run: KnownRun, metric: str, reference: Mapping[str, Any] | None) -> str:
+def _run_line(run: KnownRun, metric: str, reference: Mapping[str, Any] | None, *, is_full: bool) -> str:
     parts = [
         f"{run.run_id} {line_of(run.label, _LABEL)}",
         run.state + (", stopped early" if run.stopped_early else ""),
         "" if run.value is None else f"{metric} {number_text(run.value)}",
         "" if run.cause is None else f"cause: {line_of(run.cause, _CAUSE)}",
+        *_failure_texts(run, is_full=is_full),
         run.idea_category,
         "" if run.seed is None else f"seed {run.seed}",
         "" if run.run_seconds is None else f"{run.run_seconds:.0f} s",
@@ -71,6 +77,16 @@ def _run_line(run: KnownRun, metric: str, reference: Mapping[str, Any] | None) -
         _changes_text(run, reference),
     ]
     return " | ".join(filter(None, parts))
+
+
+def _failure_texts(run: KnownRun, *, is_full: bool) -> Iterator[str]:
+    """Say why a run failed: of the latest ones the line that tells it, and what was done about it."""
+    if run.diagnosis is not None and run.diagnosis not in (run.cause, Cause.UNKNOWN):
+        yield f"diagnosed: {line_of(run.diagnosis, _VALUE)}"
+    if is_full and run.evidence_line is not None:
+        yield f"evidence: {line_of(run.evidence_line, _LINE)}"
+    if is_full and run.tried is not None:
+        yield f"tried: {line_of(run.tried, _LINE)}"
 
 
 def _changes_text(run: KnownRun, reference: Mapping[str, Any] | None) -> str:

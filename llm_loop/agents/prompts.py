@@ -26,6 +26,7 @@ def worker_prompt(observation: Observation, *, base: CodeBase | None, max_chars:
             checkout(observation, base),
             DECISION,
             evidence.mission(observation),
+            *evidence.to_mend(observation),
             *_evidence(observation),
             evidence.mentor_notes(observation),
             *evidence.workpad(observation),

@@ -20,7 +20,7 @@ _ABSENT: Any = object()
 class SearchSpace:
     """Hold a checked search space and the base configuration that proposals are laid over.
 
-    ``fixed`` is the base configuration with flat dotted keys.
+    ``fixed`` is the base configuration with flat dotted keys, ``budget_key`` the one that holds the number of epochs.
     """
 
     base_config: str
@@ -31,6 +31,7 @@ class SearchSpace:
     parameters: tuple[Parameter, ...]
     base: Mapping[str, Any]
     fixed: Mapping[str, Any]
+    budget_key: str | None = None
 
     def counts(self, parameter: Parameter, chosen: Mapping[str, Any]) -> bool:
         """Tell whether the parameter's ``when`` holds among the values chosen so far and the base."""
@@ -130,6 +131,7 @@ def parse_search_space(
         parameters=tuple(_parameter(entry) for entry in value["parameters"]),
         base=nested,
         fixed=flat_config(nested),
+        budget_key=value.get("budget_key"),
     )
 
 

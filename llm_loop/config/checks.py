@@ -9,6 +9,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from llm_loop.config.hiding import hidden, is_secret
 from llm_loop.config.sources import Given, SourceKind, known_keys, types_of
 from llm_loop.contract.schemas import nearest
 
@@ -41,6 +42,7 @@ def refusal(given: Given, may_be: str, parts: list[str] | None = None, value: An
     """Write the line of a refused value; ``parts`` lead to the ``value`` inside it that is wrong."""
     key = ".".join([given.key, *(parts or [])])
     value = value if parts else given.value
+    value = hidden(value) if is_secret(given.key) else value
     as_json = given.source.kind is SourceKind.ENVIRONMENT and types_of(known_keys()[given.key]) & {"array", "object"}
     return f"{given.source.place}: key {key!r} is {_shown(value)}; allowed: {may_be}{', as JSON' if as_json else ''}"
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from llm_loop.config.hiding import hidden, is_secret
 from llm_loop.config.settings import CloneSource, Config
 from llm_loop.config.sources import known_keys
 from llm_loop.system.files import json_text
@@ -14,7 +15,10 @@ from llm_loop.system.files import json_text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainedKey:
-    """Hold one key: ``value`` in JSON types, ``source`` in words, ``built``: this version acts on it."""
+    """Hold one key: ``value`` in JSON types, hidden where it may hold a login; ``source`` in words.
+
+    ``built``: this version acts on it.
+    """
 
     key: str
     value: Any
@@ -33,13 +37,17 @@ def explain(config: Config) -> list[ExplainedKey]:
     return [
         ExplainedKey(
             key=key,
-            value=_plain(getattr(config, key)),
+            value=_shown(key, getattr(config, key)),
             source=str(config.sources[key]),
             built=schema["x-built"],
             description=schema["description"],
         )
         for key, schema in known_keys().items()
     ]
+
+
+def _shown(key: str, value: Any) -> Any:
+    return hidden(_plain(value)) if is_secret(key) else _plain(value)
 
 
 def _plain(value: Any) -> Any:

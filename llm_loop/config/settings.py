@@ -188,6 +188,7 @@ class Config:
     auto_repair_retry_on_success: bool
     auto_repair_allow_direct_module_install: bool
     auto_repair_python_exe: Path
+    allowed_packages: tuple[str, ...]
     auto_repair_module_package_map: Mapping[str, tuple[str, ...]]
     auto_repair_module_alias_map: Mapping[str, tuple[str, ...]]
     auto_repair_model_package_map: Mapping[str, tuple[str, ...]]
@@ -198,7 +199,7 @@ class Config:
     # finish-up, and calls for a person
     finishup_control_file: Path
     finishup_report_script: Path
-    finishup_default_minutes_left: int
+    finishup_default_minutes_left: float
     finishup_default_report_top_k: int
     notify_urls: tuple[str, ...]
     notify_command: str | None

@@ -14,9 +14,12 @@ from llm_loop.errors import ConfigError, CorruptFileError
 from llm_loop.system.files import read_text
 
 PREFIX = "LLM_LOOP_"
-# What the loop itself tells a run; never a key.
+# What the loop itself tells a run, or the program that hears of a call for a person; never a key.
 RESERVED_VARIABLES = frozenset(
-    {"LLM_LOOP_RUN", "LLM_LOOP_RUN_DIR", "LLM_LOOP_RESUME_DIR", "LLM_LOOP_PYTHON", "LLM_LOOP_NOTE"}
+    {
+        *("LLM_LOOP_RUN", "LLM_LOOP_RUN_DIR", "LLM_LOOP_RESUME_DIR", "LLM_LOOP_PYTHON", "LLM_LOOP_NOTE"),
+        *("LLM_LOOP_NOTIFY_ID", "LLM_LOOP_NOTIFY_TITLE", "LLM_LOOP_NOTIFY_BODY"),
+    }
 )
 
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}

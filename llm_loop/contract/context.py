@@ -146,12 +146,38 @@ class LogTail:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FailedRun:
+    """Hold the failed run that the worker is asked to mend: what is known of the failure, and what was tried.
+
+    ``log`` is the end of its output, ``attempted`` the mends so far, ``edited`` the files that its decision changed.
+    """
+
+    run_id: str
+    label: str
+    command: str
+    phase: str
+    cause: str
+    evidence_line: str | None
+    what_failed: str | None
+    attempted: tuple[str, ...]
+    edited: tuple[str, ...]
+    log: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FinishUp:
-    """Hold the finish-up window: its phase, the minutes and final trainings left, a person's note."""
+    """Hold the finish-up window: its phase, the minutes and final trainings left, a person's note.
+
+    ``minutes_until_activation`` is how long the search goes on, 0 once the window is open.
+
+    ``training_seconds_left`` is what a training that began now could take, 0 where there is no time for one.
+    """
 
     phase: str
     minutes_left: float | None = None
+    minutes_until_activation: float | None = None
     remaining_final_training_rounds: int | None = None
+    training_seconds_left: float | None = None
     note: str = ""
 
 
@@ -175,7 +201,8 @@ class AgentContext:
     """Hold everything that a prompt tells beside the runs themselves.
 
     ``has_no_history`` means that no run has a result yet. ``is_rechallenged`` asks for something new: the last run has
-    completed and nothing runs or waits. ``new_results_since_challenge`` is None before the mentor's first challenge.
+    completed and nothing runs or waits. ``to_mend`` is the failed run that this cycle is about, None for any other.
+    ``new_results_since_challenge`` is None before the mentor's first challenge.
     ``storyline`` is None unless failures or waits pile up, ``last_log`` unless the last run failed, ``finish_up``
     outside of that window.
     """
@@ -192,6 +219,7 @@ class AgentContext:
     mentor_notes: str = ""
     storyline: str | None = None
     last_log: LogTail | None = None
+    to_mend: FailedRun | None = None
     todo_focus: tuple[str, ...] = ()
     finish_up: FinishUp | None = None
     has_no_history: bool = False
@@ -213,6 +241,9 @@ class AgentContext:
         fields["todo_focus"] = tuple(fields["todo_focus"])
         for name, kind in (("mission", Mission), ("last_log", LogTail), ("finish_up", FinishUp)):
             fields[name] = None if fields[name] is None else kind(**fields[name])
+        if (failed := fields.get("to_mend")) is not None:
+            lists = {name: tuple(failed[name]) for name in ("attempted", "edited")}
+            fields["to_mend"] = FailedRun(**{**failed, **lists})
         return cls(**fields)
 
 

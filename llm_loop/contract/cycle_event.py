@@ -18,7 +18,8 @@ class CycleEvent:
     ``proposals`` holds every decision as made with its proposer and verdict. ``run_outcome`` is None
     when nothing ran. ``delta_best`` is the run's value minus the best before it, in the metric's own unit.
     ``delta_tied`` says whether that difference lies inside the noise, None where none is known; ``use`` holds the model
-    calls and tokens of the cycle. ``auto_repair`` and ``run_outcome_retry`` are None when nothing was repaired.
+    calls and tokens of the cycle. ``auto_repair`` is None when nothing was mended, ``run_outcome_initial`` and
+    ``run_outcome_retry`` when nothing was tried again after a mend.
     """
 
     cycle: int
@@ -36,6 +37,7 @@ class CycleEvent:
     quality_gate: dict[str, Any]
     proposals: list[dict[str, Any]]
     run_outcome: dict[str, Any] | None
+    run_outcome_initial: dict[str, Any] | None
     run_outcome_retry: dict[str, Any] | None
     auto_repair: dict[str, Any] | None
     codex: dict[str, Any]

@@ -29,7 +29,8 @@ class KnownRun:
 
     ``value`` is the selection metric (None when the run has no result), ``params`` the flat
     resolved configuration, ``state`` one of the run states. ``has_own_code``: it ran other code than the training
-    repository's own.
+    repository's own. Of a run that failed, or is under repair: ``diagnosis`` is why, one of the causes that are told
+    apart, ``evidence_line`` the line that says so, ``tried`` what was done about it and what that came to.
     """
 
     run_id: str
@@ -45,6 +46,9 @@ class KnownRun:
     run_seconds: float | None = None
     stopped_early: bool = False
     has_own_code: bool = False
+    diagnosis: str | None = None
+    evidence_line: str | None = None
+    tried: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +84,9 @@ class Bootstrap:
 class Observation:
     """Hold the evidence behind one decision or review.
 
-    ``history`` holds ended runs, oldest first; ``active_runs`` those in a slot; ``staged_runs`` those
-    that wait for one. ``refusals`` are the reasons why earlier proposals of this cycle were refused,
-    one line each; ``wake_reasons`` say why the worker is asked although each slot has its next decision.
+    ``history`` holds ended runs, oldest first; ``active_runs`` those in a slot, under repair or to go
+    on; ``staged_runs`` those that wait for one. ``refusals`` are the reasons why earlier proposals of this cycle were
+    refused, one line each; ``wake_reasons`` say why the worker is asked although each slot has its next decision.
     ``proposal`` is the worker's decision (JSON form) when the mentor is asked, ``proposal_code`` the
     bounded diff that comes with it, None where no code changes. ``context`` is what a prompt tells beside the runs.
     ``search_space`` is the parsed search space file, ``base_config`` the trainer configuration that

@@ -24,6 +24,16 @@ def open_outside(path: Path) -> IO[bytes]:
     return os.fdopen(descriptor, "rb")
 
 
+def tail_outside(path: Path, max_bytes: int) -> bytes:
+    """Return the last ``max_bytes`` of a regular file; b"" for what is none or cannot be read."""
+    try:
+        with open_outside(path) as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - max_bytes))
+            return stream.read(max_bytes)
+    except OSError:
+        return b""
+
+
 def read_outside(path: Path, max_bytes: int) -> bytes:
     """Return a whole regular file. Raises OSError, also for a file of more than ``max_bytes``."""
     with open_outside(path) as stream:

@@ -80,6 +80,11 @@ class WorkspacePaths:
         return self.artifacts / "leaderboard.md"
 
     @property
+    def final_test_result(self) -> Path:
+        """The chosen run's score on the sealed test rows."""
+        return self.artifacts / "final_test_result.json"
+
+    @property
     def kept_versions(self) -> Path:
         """Markdown as it stood before the loop replaced it, kept for a day."""
         return self.loop / "kept"
@@ -112,6 +117,21 @@ class WorkspacePaths:
     def inbox(self) -> Path:
         """Requests of command-line verbs to the daemon."""
         return self.loop / "inbox"
+
+    @property
+    def autofix_configs(self) -> Path:
+        """Copies of config files in which a repair changed values."""
+        return self.loop / "autofix_configs"
+
+    @property
+    def model_sources(self) -> Path:
+        """Source repositories that repairs have cloned."""
+        return self.loop / "model_sources"
+
+    @property
+    def repairs(self) -> Path:
+        """What takes installs back: a record each, with the packages that it replaced."""
+        return self.loop / "repairs"
 
     @property
     def instance_lock(self) -> Path:

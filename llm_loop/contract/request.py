@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -29,6 +29,15 @@ _ID = re.compile(r"[a-z0-9][a-z0-9-]{7,63}")  # a file name everywhere, and no t
 _RATIONALE = "Queued by a person, who gave no reason for it."
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reproduces:
+    """Name the run that is run once more as it was, and the code version that it ran; both as the journal has them."""
+
+    run_id: str
+    version: str | None
+    repository_version: str | None
+
+
 class RequestKind(StrEnum):
     """What is asked for."""
 
@@ -36,32 +45,42 @@ class RequestKind(StrEnum):
     CANCEL = "cancel"
     APPROVE = "approve"
     REJECT = "reject"
+    RESOLVE = "resolve"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """Hold one request.
 
-    ``decisions`` (1 to 20, queue_add alone) are what to run; ``run`` (all others) is a run's id or label; ``note``
-    (reject alone, may be None, at most 500 characters) says why.
+    ``decisions`` (1 to 20, queue_add alone) are what to run; ``run`` (cancel, approve, reject) is a run's id or label;
+    ``reason`` (resolve alone) is the id of a reason for which a person was needed, or ``all``; ``note`` (reject and
+    resolve, may be None, at most 500 characters) says why. ``reproduces`` (queue_add of one decision alone) is the run
+    that this one runs again.
     """
 
     id: str
     kind: RequestKind
     run: str | None = None
     note: str | None = None
+    reason: str | None = None
     decisions: tuple[Decision, ...] | None = None
+    reproduces: Reproduces | None = None
     schema_version: int = SCHEMA_VERSION
 
     @classmethod
     def from_json(cls, value: Any, subject: str = "request") -> Self:
         """Check ``value`` against the schema and its own sense, and build the request. Raises ContractError."""
+        value = (
+            {"reason": None, "reproduces": None, **value} if isinstance(value, dict) else value
+        )  # as those of before
         schemas.check("request", value, subject)
         fields = dict(value) | {"kind": RequestKind(value["kind"])}
         if wrong := list(_violations(fields)):
             raise ContractError(subject, wrong)
         if fields["decisions"] is not None:
             fields["decisions"] = tuple(Decision.from_json(one, subject) for one in fields["decisions"])
+        if fields["reproduces"] is not None:
+            fields["reproduces"] = Reproduces(**fields["reproduces"])
         return cls(**fields)
 
     def to_json(self) -> dict[str, Any]:
@@ -72,7 +91,9 @@ class Request:
             "kind": self.kind.value,
             "run": self.run,
             "note": self.note,
+            "reason": self.reason,
             "decisions": None if self.decisions is None else [one.to_json() for one in self.decisions],
+            "reproduces": None if self.reproduces is None else asdict(self.reproduces),
         }
 
 
@@ -147,19 +168,24 @@ def filled(value: Any) -> Any:
 def _violations(fields: dict[str, Any]) -> list[str]:
     """Return what the schema cannot say: which field belongs to which kind, and how much there may be."""
     wrong = []
-    adds = fields["kind"] is RequestKind.QUEUE_ADD
+    kind: RequestKind = fields["kind"]
+    adds, resolves = kind is RequestKind.QUEUE_ADD, kind is RequestKind.RESOLVE
     if not is_id(fields["id"]):
         wrong.append("id: 8 to 64 of a-z, 0-9 and - are an id")
     if adds != (fields["decisions"] is not None):
         wrong.append("decisions: queue_add has some, and nothing else has")
-    if adds == bool(fields["run"]):
-        wrong.append("run: all but queue_add name a run")
-    if fields["note"] is not None and fields["kind"] is not RequestKind.REJECT:
-        wrong.append("note: only reject has one")
+    if (adds or resolves) == bool(fields["run"]):
+        wrong.append("run: cancel, approve and reject name a run, and nothing else does")
+    if resolves != bool(fields["reason"]):
+        wrong.append("reason: resolve names one, and nothing else does")
+    if fields["note"] is not None and kind not in (RequestKind.REJECT, RequestKind.RESOLVE):
+        wrong.append("note: only reject and resolve have one")
     if fields["note"] is not None and len(fields["note"]) > LONGEST_NOTE:
         wrong.append(f"note: {len(fields['note'])} characters; at most {LONGEST_NOTE} are kept")
     if adds and fields["decisions"] is not None and not 1 <= len(fields["decisions"]) <= MOST_DECISIONS:
         wrong.append(f"decisions: {len(fields['decisions'])} of them; 1 to {MOST_DECISIONS} are taken at once")
+    if fields["reproduces"] is not None and (not adds or len(fields["decisions"] or ()) != 1):
+        wrong.append("reproduces: it goes with one decision of queue_add")
     return wrong
 
 

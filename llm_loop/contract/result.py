@@ -43,6 +43,7 @@ class Result:
     stopped_early: bool = False
     trainer_version: str | None = None
     data_hash: str | None = None
+    sealed_hash: str | None = None
     score_source: str = "self_reported"
     interval: tuple[float, float] | None = None
     model: str | None = None
@@ -57,17 +58,19 @@ class Result:
         Raises ContractError, also when any number is not finite, ``best_val_score`` disagrees with
         value and direction, or the score claims to be recomputed (nobody recomputes one yet).
         """
+        if isinstance(value, dict):  # results of before sealed rows had a hash
+            value = {"sealed_hash": None} | value
         schemas.check("result", value, subject)
         fields = dict(value)
         fields["direction"] = Direction(fields["direction"])
-        broken = _not_finite(value)
+        broken = not_finite(value)
         turned = higher_is_better(fields["value"], fields["direction"])
         if not broken and not math.isclose(fields["best_val_score"], turned):
             broken.append("best_val_score: disagrees with value and direction")
         if fields["score_source"] != "self_reported":
             broken.append("score_source: a training can only report its own score (self_reported)")
         if fields["interval"] is not None:
-            broken += _broken_interval(fields["interval"])
+            broken += broken_interval(fields["interval"])
             fields["interval"] = tuple(fields["interval"])
         if broken:
             raise ContractError(subject, broken)
@@ -81,12 +84,12 @@ class Result:
         return value
 
 
-def _not_finite(value: Any, where: str = "") -> list[str]:
+def not_finite(value: Any, where: str = "") -> list[str]:
     """Return one line for each number that JSON cannot say or a float cannot hold."""
     if isinstance(value, dict):
-        return [line for key, entry in value.items() for line in _not_finite(entry, f"{where}.{key}" if where else key)]
+        return [line for key, entry in value.items() for line in not_finite(entry, f"{where}.{key}" if where else key)]
     if isinstance(value, list):
-        return [line for index, entry in enumerate(value) for line in _not_finite(entry, f"{where}.{index}")]
+        return [line for index, entry in enumerate(value) for line in not_finite(entry, f"{where}.{index}")]
     if not isinstance(value, int | float):
         return []
     try:
@@ -95,7 +98,8 @@ def _not_finite(value: Any, where: str = "") -> list[str]:
         return [f"{where}: it has more digits than a number can hold"]
 
 
-def _broken_interval(interval: list[float]) -> list[str]:
+def broken_interval(interval: list[float]) -> list[str]:
+    """Return what is wrong with an interval of finite numbers, empty when it is one."""
     if len(interval) != 2 or not interval[0] <= interval[1]:
         return ["interval: two finite numbers, low first, are wanted"]
     return []

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Self
 
+from llm_loop.contract.procedure import NOT_BEGUN, Procedure
+
 SCHEMA_VERSION = 1
 PERSON = "person"
 """Who proposed a run that a person has put into the queue."""
@@ -32,14 +34,27 @@ class RunState(StrEnum):
         """Tell whether a run in this state is over."""
         return self in _FINAL
 
+    @property
+    def is_failure(self) -> bool:
+        """Tell whether a run in this state is over without having come to its end."""
+        return self in FAILED
 
+
+FAILED = frozenset({RunState.FAILED, RunState.LOST, RunState.NEEDS_HUMAN})
+"""The states of a run that is over without having come to its end."""
 _FINAL = frozenset({RunState.COMPLETED, RunState.FAILED, RunState.CANCELLED, RunState.LOST, RunState.NEEDS_HUMAN})
 
 MOVES: dict[RunState, frozenset[RunState]] = {
-    RunState.STAGED: frozenset({RunState.QUEUED, RunState.RUNNING, RunState.CANCELLED}),
-    RunState.QUEUED: frozenset({RunState.RUNNING, RunState.CANCELLED, RunState.LOST}),
+    RunState.STAGED: frozenset(
+        {RunState.QUEUED, RunState.RUNNING, RunState.REPAIRING, RunState.FAILED, RunState.CANCELLED}
+    ),
+    RunState.QUEUED: frozenset(
+        {RunState.RUNNING, RunState.REPAIRING, RunState.FAILED, RunState.CANCELLED, RunState.LOST}
+    ),
     RunState.RUNNING: frozenset({*_FINAL, RunState.QUEUED, RunState.REPAIRING, RunState.INTERRUPTED}),
-    RunState.REPAIRING: frozenset({RunState.QUEUED, RunState.FAILED, RunState.CANCELLED, RunState.NEEDS_HUMAN}),
+    RunState.REPAIRING: frozenset(
+        {RunState.STAGED, RunState.QUEUED, RunState.FAILED, RunState.CANCELLED, RunState.NEEDS_HUMAN}
+    ),
     RunState.INTERRUPTED: frozenset({RunState.QUEUED, RunState.RUNNING, RunState.CANCELLED}),
 }
 """Allowed moves; a final state has none."""
@@ -103,7 +118,8 @@ class Run:
     said; ``monitor_seconds`` is the effective value. ``cycle_record`` is what the closing cycle event
     says of proposals, gate and mentor. ``wakes`` are the
     reasons for which the worker was asked amid the run. ``experiment`` is a hash of what is run. ``approval`` is None
-    for a run that needs nobody's word.
+    for a run that needs nobody's word. ``repair_of`` is the failed run that an agent mends with this one,
+    ``reproduces`` the run that a person has run once more.
     """
 
     run_id: str
@@ -127,6 +143,9 @@ class Run:
     code: RunCode = RunCode()
     wakes: tuple[str, ...] = ()
     approval: Approval | None = None
+    procedure: Procedure = NOT_BEGUN
+    repair_of: str | None = None
+    reproduces: str | None = None
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -139,14 +158,21 @@ class Run:
         """The attempt that runs now or ran last. Only for a run that was launched."""
         return self.attempts[-1]
 
+    @property
+    def command(self) -> str:
+        """What is run: as decided, with its paths in the checkout where it has one, with what was mended in it."""
+        placed: str | None = None if self.code.place is None else self.code.place.get("command")
+        return self.procedure.command or placed or str(self.decision["command"])
+
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form."""
         value = asdict(self)
-        return value | {"state": self.state.value, "attempts": list(value["attempts"]), "wakes": list(self.wakes)}
+        plain = {"state": self.state.value, "attempts": list(value["attempts"]), "wakes": list(self.wakes)}
+        return value | plain | {"procedure": self.procedure.to_json()}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
-        """Build a run from its JSON form."""
+        """Build a run from its JSON form. Raises ValueError, KeyError, TypeError for one that is none."""
         fields = dict(value)
         fields["state"] = RunState(fields["state"])
         fields["attempts"] = tuple(Attempt(**entry) for entry in fields["attempts"])
@@ -155,4 +181,9 @@ class Run:
             fields["approval"] = Approval(fields["approval"])
         if "code" in fields:  # a journal of before code versions has none
             fields["code"] = RunCode(**fields["code"])
-        return cls(**fields)
+        if "procedure" in fields:  # one of before procedures has none
+            fields["procedure"] = Procedure.from_json(fields["procedure"])
+        run = cls(**fields)
+        if run.state is RunState.REPAIRING and run.procedure.trouble is None:
+            raise ValueError("a run under repair for nothing")
+        return run

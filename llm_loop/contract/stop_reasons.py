@@ -12,6 +12,8 @@ FAULTS = (PATTERN, STALL, NAN, DIVERGED, HOST_MEMORY, DISK_FULL)
 SHUTDOWN = "shutdown"
 """Log-off or shutdown of the machine: the run is resumed at the next start."""
 DAEMON_STOP = "daemon_stop"
+FINISH_UP = "finish_up"
+"""The last hour has come: what is trained so far counts."""
 FLAG = "stop_flag:STOP_CURRENT_RUN"
 BY_WORKER = "stop_current_run"
 CANCELLED, REJECTED = "cancelled by a person", "rejected by a person"

@@ -1,7 +1,7 @@
 """The order of the stages; the only room that knows it.
 
-    plan lane    observe -> decide -> review (when due) -> gate -> prepare   ->  staged decision
-    run slots    launch -> monitor -> record -> learn
+    plan lane    observe -> decide -> review (when due) -> gate -> prepare -> validate   ->  staged decision
+    run slots    launch -> monitor -> [diagnose -> repair -> validate -> next attempt] -> record -> learn
 
 Two lanes side by side: while a run trains, the next decision is staged, so the accelerator waits for
 nobody. Both are advanced by ticks and take their next step from the state alone.
@@ -16,13 +16,16 @@ from llm_loop.contract.run import RunState
 from llm_loop.cycle.closing import close
 from llm_loop.cycle.code_jobs import CodeJobs
 from llm_loop.cycle.context import Context
+from llm_loop.cycle.finish_up.desk import FinishUpDesk
 from llm_loop.cycle.inbox import Inbox
 from llm_loop.cycle.judging import Judge
+from llm_loop.cycle.notifying import Notifying
 from llm_loop.cycle.opening import tell_damage
 from llm_loop.cycle.plan_lane import PlanLane
 from llm_loop.cycle.run_slots import RunSlots
 from llm_loop.cycle.waking import TODO_EDITED, Wake
 from llm_loop.errors import FileWriteError
+from llm_loop.memory.finish_up import Phase
 from llm_loop.memory.markdown_file import HumanEdit
 from llm_loop.system.clock import Every
 
@@ -45,8 +48,10 @@ class Cycle:
         self.after_an_ending = after_an_ending
         self._code_jobs, judge = CodeJobs(context), Judge(context)
         self.slots = RunSlots(context, self._code_jobs)
-        self.plan_lane = PlanLane(context, self._code_jobs, judge, self.slots.drop_staged_run)
+        self.plan_lane = PlanLane(context, self._code_jobs, judge, self.slots)
+        self.finish_up = FinishUpDesk(context, self.slots, self.cancel_planning)
         self._inbox = Inbox(context, self._code_jobs, judge)
+        self._notifying = Notifying(context)
         self._prune_due = Every(_PRUNE_EVERY_S)
         self._next_edits_s = 0.0
         self._edit_troubles: set[str] = set()
@@ -68,12 +73,17 @@ class Cycle:
         """
         self.context.codex.look(now_s)
         self.context.devices.tick(now_s)
+        self._notifying.tick(now_s)
+        if self.finish_up.tick(now_s):
+            self.plan_lane.wake()
         for _ in range(_STEPS_A_TICK):
             before, cycle = self.context.ledger.state.seq, self.context.ledger.state.cycle
             if self.slots.watch(now_s):
                 self.plan_lane.wake()
                 self.after_an_ending(now_s)
+            self.finish_up.tell_the_lanes()
             self.slots.launch(now_s)
+            self.finish_up.tell_the_lanes()
             self.plan_lane.advance(now_s, [*self.slots.wakes(now_s), *self._wakes_by_people])
             if self.context.ledger.state.cycle != cycle:
                 self._wakes_by_people.clear()  # told in the cycle that was opened; one under way has not seen them
@@ -115,9 +125,12 @@ class Cycle:
         training = bool(state.in_state(RunState.RUNNING))
         plan = state.plan
         planning = None if plan is None else {"decide": "deciding", "review": "reviewing"}[plan.step]
+        if state.finish_up.phase is Phase.REPORTING:
+            return "reporting"
         if self.context.holds and not training:
             return "holding"
-        return " and ".join(filter(None, ["training" if training else None, planning])) or "waiting"
+        doing = " and ".join(filter(None, ["training" if training else None, planning])) or "waiting"
+        return f"finishing up: {doing}" if state.finish_up.phase is Phase.FINAL_TRAINING else doing
 
     def _journal_edits(self, now_s: float) -> None:
         """Journal what a person changed in the markdown files, whole, and let the worker know."""

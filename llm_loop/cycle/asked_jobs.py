@@ -13,8 +13,7 @@ from typing import Any
 
 from llm_loop.system.jobs import JobOutcome, Jobs
 
-_MODULE = "llm_loop.versions"
-_DEADLINE_S = 180.0
+DEADLINE_S = 180.0
 _PAUSES_S = (2.0, 20.0)
 
 Question = Callable[[], Mapping[str, Any]]
@@ -31,10 +30,10 @@ class _Asked:
 
 
 class AskedJobs:
-    """Ask jobs on code (``llm_loop.versions``), one of a name at a time."""
+    """Ask jobs of one module, one of a name at a time, each with the same deadline."""
 
-    def __init__(self, jobs: Jobs) -> None:
-        self._jobs = jobs
+    def __init__(self, jobs: Jobs, module: str, deadline_s: float = DEADLINE_S) -> None:
+        self._jobs, self._module, self._deadline_s = jobs, module, deadline_s
         self._asked: dict[str, _Asked] = {}
         self._wanted: set[str] = set()
 
@@ -55,8 +54,9 @@ class AskedJobs:
         return outcome
 
     def _open(self, name: str, asked: _Asked, question: Mapping[str, Any]) -> None:
-        asked.checkout_id = (question.get("checkout") or {}).get("checkout_id")
-        self._jobs.open(name, _MODULE, {"schema_version": 1, **question}, _DEADLINE_S)
+        checkout = question.get("checkout")
+        asked.checkout_id = checkout.get("checkout_id") if isinstance(checkout, dict) else None
+        self._jobs.open(name, self._module, {"schema_version": 1, **question}, self._deadline_s)
 
     def knows(self, name: str) -> bool:
         """Tell whether a question was asked already, answered or not."""

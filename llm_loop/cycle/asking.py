@@ -84,6 +84,7 @@ class Asking:
             streaks=context.ledger.state.streaks,
             new_results_since_challenge=_new_results(context.ledger.state.reviews),
             proposal_code=_diff_of(plan) if role is Role.MENTOR else None,
+            finish_up=context.last_hour.told,
         )
         context.calls.prepare(context.agent(agent_name, role, plan, call_id), folder, observation)
         context.calls.start(folder, call_id)

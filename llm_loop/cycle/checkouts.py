@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_loop.config import Config
 from llm_loop.contract.paths import WorkspacePaths
+from llm_loop.contract.run import Run
 
 if TYPE_CHECKING:
     from llm_loop.cycle.context import Context
@@ -26,17 +27,23 @@ def code_rules(config: Config, paths: WorkspacePaths) -> dict[str, Any]:
     }
 
 
-def checkout_question(context: Context, checkout_id: str) -> dict[str, Any]:
-    """Return the form in which a checkout is asked for; its base is the best run's version where that still holds."""
+def checkout_question(context: Context, checkout_id: str, of: Run | None = None) -> dict[str, Any]:
+    """Return the form in which a checkout is asked for.
+
+    Its base is the version of the run ``of``, else of the best run, where that still holds.
+    """
     return code_rules(context.config, context.paths) | {
         "checkouts": str(context.paths.checkouts),
         "checkout_id": checkout_id,
         "config_globs": list(context.config.config_globs),
-        "preferred": _preferred(context),
+        "preferred": _preferred(context, of),
     }
 
 
-def _preferred(context: Context) -> dict[str, Any] | None:
+def _preferred(context: Context, of: Run | None) -> dict[str, Any] | None:
+    if of is not None and of.code.version is not None and of.code.repository_version is not None:
+        known = {"version": of.code.version, "repository_version": of.code.repository_version}
+        return {"run_id": of.run_id, **known}
     best = context.memory.best_row()
     if best is None or best.code_version is None or best.repository_version is None:
         return None

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from llm_loop.contract.cycle_event import PREVIEW_CHARACTERS, CycleEvent
-from llm_loop.contract.run import Run
+from llm_loop.contract.run import Attempt, Run, RunState
 from llm_loop.cycle.call_records import lean
 from llm_loop.cycle.context import Context
+from llm_loop.cycle.procedure.account import auto_repair
 from llm_loop.memory.state import Plan
 
 _NOTHING_TOLD: dict[str, Any] = {
@@ -43,8 +44,9 @@ def close(
         quality_gate=gate,
         proposals=[*proposals],
         run_outcome=None if run is None or not run.attempts else _outcome(context, run),
-        run_outcome_retry=None,
-        auto_repair=None,
+        run_outcome_initial=_initial(context, run),
+        run_outcome_retry=_retry(context, run),
+        auto_repair=None if run is None else auto_repair(run),
         codex=_codex(context, trace_id, review, proposals),
         use=use,
         best=context.memory.best(),
@@ -92,18 +94,44 @@ def _last_gate(proposals: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _outcome(context: Context, run: Run) -> dict[str, Any]:
-    attempt = run.last_attempt
     return {
         "status": run.state.value,
         "cause": run.cause,
         "detail": run.detail,
-        "exit_code": attempt.exit_code,
-        "attempts": len(run.attempts),
-        "stdout_log": str(context.paths.logs / f"{attempt.log_tag}.stdout.log"),
-        "stderr_log": str(context.paths.logs / f"{attempt.log_tag}.stderr.log"),
+        **_of_attempt(context, run.last_attempt),
         "value": None if run.result is None else run.result["value"],
         "metric": None if run.result is None else run.result["metric"],
     }
+
+
+def _of_attempt(context: Context, attempt: Attempt) -> dict[str, Any]:
+    return {
+        "exit_code": attempt.exit_code,
+        "attempts": attempt.number,
+        "stdout_log": str(context.paths.logs / f"{attempt.log_tag}.stdout.log"),
+        "stderr_log": str(context.paths.logs / f"{attempt.log_tag}.stderr.log"),
+    }
+
+
+def _initial(context: Context, run: Run | None) -> dict[str, Any] | None:
+    """Return what came of the last attempt before the first mend, in the form of ``run_outcome``; None without one."""
+    before = _attempts_before_a_mend(run)
+    if run is None or before is None:
+        return None
+    attempt = run.attempts[before - 1]
+    failed = {"status": RunState.FAILED.value, "cause": attempt.cause, "detail": None}
+    return {**failed, **_of_attempt(context, attempt), "value": None, "metric": None}
+
+
+def _retry(context: Context, run: Run | None) -> dict[str, Any] | None:
+    """Return what came of the attempts after a mend, in the form of ``run_outcome``; None without one."""
+    return None if run is None or _attempts_before_a_mend(run) is None else _outcome(context, run)
+
+
+def _attempts_before_a_mend(run: Run | None) -> int | None:
+    """Return how many attempts there were before the first mend that was tried out; None without one."""
+    mended = [] if run is None else [done.attempts for done in run.procedure.mends if done.ok and done.attempts]
+    return mended[0] if run is not None and mended and len(run.attempts) > mended[0] else None
 
 
 def _codex(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ class CodeJobs:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._jobs = AskedJobs(context.jobs)
+        self._jobs = AskedJobs(context.jobs, "llm_loop.versions")
 
     # ------------------------------------------------------------ a decision's change
 
@@ -150,8 +150,11 @@ class CodeJobs:
         assert run.code.version is not None
         base = CodeBase(version=run.code.version, repository_version=run.code.repository_version or run.code.version)
         change = CodeChange(base=base, version=run.code.version, checkout=checkout_id)
+        decision = Decision.from_json(run.decision)
+        if run.code.place is None:  # else the paths of what was mended are those of its checkout already
+            decision = replace(decision, command=run.command)
         name = f"place-{checkout_id}-again-{len(run.attempts)}"  # an earlier answer may be remembered still
-        return self._placed(name, change, Decision.from_json(run.decision), run.code, now_s)
+        return self._placed(name, change, decision, run.code, now_s)
 
     def _version_now(self, run: Run, at_once: Callable[[Run], str | None], now_s: float) -> JobOutcome | None:
         """Return the look at what a run's folder holds now; at all of it, where its version is kept no more."""

@@ -202,7 +202,9 @@ class CodexDesk:
             prompt_max_chars=config.prompt_max_chars,
             display_name=config.worker_display_name if worker else config.mentor_display_name,
             working_folder=empty if code is None else context.paths.checkout(code["checkout"]),
-            checkout=checkout_question(context, call_id) if worker else None,
+            checkout=checkout_question(context, call_id, context.ledger.state.runs.get(plan.repairs or ""))
+            if worker
+            else None,
             keep_out=(config.sealed_root,),
         ).to_json()
 

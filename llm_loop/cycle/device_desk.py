@@ -13,7 +13,7 @@ from llm_loop.runs.device_watch import DeviceWatch
 from llm_loop.runs.devices import NONE, Choice, choose
 from llm_loop.runs.memory_guard import Need, Occupant, Place, place
 from llm_loop.runs.nvidia_smi import find_nvidia_smi
-from llm_loop.stages.observe import decided_params
+from llm_loop.stages.observe import params_of_run
 from llm_loop.system.clock import Every
 from llm_loop.system.memory import HostMemory, host_memory
 
@@ -67,6 +67,10 @@ class DeviceDesk:
         if found.waits_for is not None:
             self.waiting_for[run.run_id] = found.waits_for
         return found
+
+    def expected_host_bytes(self, run: Run) -> int | None:
+        """Return what runs of the same model have taken of the machine's memory; None when that is not known."""
+        return self._need(run).host_bytes
 
     def device_peak_bytes(self, run_id: str) -> int | None:
         """Return the most that a run was seen to use of its device; None when that is not known."""
@@ -161,7 +165,7 @@ class DeviceDesk:
     def _need(self, run: Run) -> Need:
         """Return what a run may take. Where three runs ended and no reading saw one, readings will not tell."""
         known = self._known_peaks()
-        peak = expected(known, model_of(decided_params(run)))
+        peak = expected(known, model_of(params_of_run(run)))
         if peak.device_bytes is None and len(known) >= _SHORT_RUNS:
             peak = replace(peak, device_bytes=0)
         return Need(host_bytes=peak.host_bytes, device_bytes=peak.device_bytes)

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from llm_loop.contract.request import Request, RequestKind, read_request
+from llm_loop.contract.request import LONGEST_NOTE, Request, RequestKind, read_request
 from llm_loop.contract.run import Approval, Run, RunState
 from llm_loop.contract.stop_reasons import CANCELLED, REJECTED
+from llm_loop.cycle.calls_for_people import close_resolved, meant_by, not_open
 from llm_loop.cycle.code_jobs import CodeJobs
 from llm_loop.cycle.context import Context
 from llm_loop.cycle.judging import Judge
@@ -27,6 +28,7 @@ from llm_loop.memory.queue import is_withdrawn
 from llm_loop.stages.observe import withdrawn_run
 from llm_loop.system import files
 from llm_loop.system.clock import utc_stamp
+from llm_loop.views.untrusted import clean
 
 _SUFFIX = ".json"
 _MOST_LOOKED_AT = 200
@@ -55,7 +57,7 @@ class Inbox:
 
     def tick(self, now_s: float) -> bool:
         """Take the next step; tell whether a request was answered. ``now_s`` is monotonic. Raises FileWriteError."""
-        self._stage()
+        self._follow_up()
         for path in self._files():
             if path.stem in self._context.ledger.state.queue.answered:
                 self._remove(path)  # obeyed before; a crash, or somebody who holds it open, has kept it there
@@ -64,10 +66,11 @@ class Inbox:
         self._open = None
         return False
 
-    def _stage(self) -> None:
-        """Stage what was accepted: at once, or after a crash."""
+    def _follow_up(self) -> None:
+        """Stage what was accepted and close what was resolved: at once, or after a crash."""
         for run in self._context.ledger.state.queue.to_stage:
             stage(self._context, Run.from_json(run))
+        close_resolved(self._context.ledger)
 
     # ------------------------------------------------------------ files
 
@@ -129,7 +132,7 @@ class Inbox:
             **answer.effect,
         )
         self._open = None
-        self._stage()
+        self._follow_up()
         self._remove(path)
         return True
 
@@ -142,6 +145,8 @@ class Inbox:
             ids = tuple(run.run_id for run in added.runs)
             effect = {"runs": [run.to_json() for run in added.runs]}
             return Answer(accepted=not added.why, why=added.why, run_ids=ids, effect=effect)
+        if request.kind is RequestKind.RESOLVE:
+            return self._resolved(request)
         run = self._run(request.run or "")
         if run is None or run.state.is_final:
             return Answer(accepted=False, why=(self._no_such_run(request.run or ""),))
@@ -151,8 +156,16 @@ class Inbox:
             return Answer(accepted=False, why=(f"{run.run_id} ({run.label}) waits for no approval: {_where(run)}",))
         if request.kind is RequestKind.APPROVE:
             return Answer(accepted=True, run_ids=(run.run_id,))
-        note = " ".join((request.note or "").split())
+        note = _note(request)
         return _withdrawn(run, f"{REJECTED}: {note}" if note else REJECTED)
+
+    def _resolved(self, request: Request) -> Answer:
+        """Return what a person's word on reasons comes to: they are marked by the answer, and closed behind it."""
+        wanted, known = request.reason or "", self._context.ledger.state.interventions
+        reasons = meant_by(wanted, known)
+        if not reasons:
+            return Answer(accepted=False, why=not_open(wanted, known))
+        return Answer(accepted=True, effect={"reasons": [one.id for one in reasons], "note": _note(request)})
 
     def _run(self, wanted: str) -> Run | None:
         """Return the open run of that id, or of that label, which no other run has."""
@@ -175,6 +188,10 @@ def _withdrawn(run: Run, reason: str) -> Answer:
         return Answer(accepted=True, run_ids=(run.run_id,), effect={"stop_reason": run.stop_reason})
     known = None if run.attempts else withdrawn_run(run, reason)
     return Answer(accepted=True, run_ids=(run.run_id,), effect={"stop_reason": reason, "withdrawn": known})
+
+
+def _note(request: Request) -> str | None:
+    return clean(request.note or "", LONGEST_NOTE) or None
 
 
 def _where(run: Run) -> str:

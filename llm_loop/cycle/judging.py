@@ -12,6 +12,7 @@ from llm_loop.contract.run import RunState
 from llm_loop.cycle.context import Context
 from llm_loop.cycle.run_code import runs_in_checkout
 from llm_loop.errors import ConfigError
+from llm_loop.repairs.allowed import NOBODY
 from llm_loop.runs.command import choose_shell
 from llm_loop.stages import gate
 from llm_loop.system import files
@@ -46,6 +47,7 @@ class Judge:
                 code=code,
                 checkout=context.paths.checkout(code.checkout) if code is not None and in_checkout else None,
                 isolation=config.code_isolation,
+                sources=context.package_sources() if decision.install_packages else NOBODY,
             ),
         )
 

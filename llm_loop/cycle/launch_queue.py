@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from llm_loop.contract.run import PERSON, Run, RunState
 from llm_loop.cycle.context import Context
+from llm_loop.cycle.failure_pauses import FailurePauses
 from llm_loop.cycle.launching import Launching
 from llm_loop.cycle.run_endings import RunEndings
 from llm_loop.errors import FileWriteError
+from llm_loop.memory.finish_up import TOO_LATE
 from llm_loop.memory.queue import held_runs
+from llm_loop.repairs.in_use import OthersChange
+from llm_loop.stages.launch import training_python
 from llm_loop.stages.record import Outcome
-from llm_loop.system.clock import utc_text
 
-FAILURES_BEFORE_A_PAUSE = 3
-FAILURES_BEFORE_A_LONG_PAUSE = 5
 _RETRY_AFTER_WRITE_ERROR_S = 10.0
+_LEAST_SHARE_OF_TIME = 0.6
+"""A final round is planned to take three quarters of the time that it is given; some of it goes for its start."""
 
 
 class LaunchQueue:
-    """Give the free slots to the runs that wait, in the order of their making; resumed ones come first."""
+    """Give the free slots to the runs that wait: first those that were begun already, then in the order of making."""
 
-    def __init__(self, context: Context, launching: Launching, endings: RunEndings) -> None:
-        self._context, self._launching, self._endings = context, launching, endings
-        self._hold_until_s = 0.0
-        self._failures_until_s = 0.0
+    def __init__(self, context: Context, launching: Launching, endings: RunEndings, pauses: FailurePauses) -> None:
+        self._context, self._launching, self._endings, self._pauses = context, launching, endings, pauses
+        self._others, self._hold_until_s = OthersChange(), 0.0
 
     def drop_stale(self) -> None:
         """Drop staged runs whose ground has gone: a run they build on failed, or the same was recorded since."""
         for run in self._context.ledger.state.in_state(RunState.STAGED):
-            if (why := self._why_stale(run)) is not None:
+            if self._is_too_late(run):
+                self._endings.end(run, Outcome(state=RunState.CANCELLED, cause=TOO_LATE))
+            elif (why := self._why_stale(run)) is not None:
                 self._endings.end(run, Outcome(state=RunState.CANCELLED, cause=f"dropped: {why}"))
+
+    def _is_too_late(self, run: Run) -> bool:
+        """Tell whether a final round has waited away the time that it was planned for: it could not end any more."""
+        planned_s = (self._context.ledger.state.finish_up.planned_s or {}).get(run.run_id)
+        left_s = self._context.last_hour.training_s
+        return planned_s is not None and left_s is not None and left_s < _LEAST_SHARE_OF_TIME * planned_s
 
     def _why_stale(self, run: Run) -> str | None:
         state, memory = self._context.ledger.state, self._context.memory
@@ -38,36 +46,26 @@ class LaunchQueue:
             if base not in state.runs and not memory.has_result(base):
                 return f"it builds on {base}, which has no result"
         same = any(key == run.experiment and seq > run.staged_seq for key, seq in state.recent_experiments)
-        is_wanted = run.proposer == PERSON  # who wants a repeat knows why
+        is_wanted = run.proposer == PERSON or run.run_id in state.finish_up.rounds_begun  # who wants a repeat knows why
         return "the same experiment was recorded meanwhile" if same and not is_wanted else None
-
-    def hold_after_failures(self, now_s: float) -> None:
-        """Hold launches for a while when nothing has completed for several runs: no night of mere failures."""
-        context = self._context
-        failures = context.memory.consecutive_failures()
-        if failures < FAILURES_BEFORE_A_PAUSE:
-            return
-        long = failures >= FAILURES_BEFORE_A_LONG_PAUSE
-        config = context.config
-        pause_s = config.pause_after_repeated_failures_seconds if long else config.pause_after_failure_seconds
-        self._failures_until_s = now_s + pause_s
-        until_utc = utc_text(context.clock.utc_now() + timedelta(seconds=pause_s))
-        context.holds["failures"] = f"the last {failures} runs failed: nothing new starts until {until_utc}"
-        context.ledger.record("held_after_failures", failures=failures, pause_s=pause_s)
 
     def launch(self, now_s: float) -> None:
         """Give free slots to what waits for one, unless something holds launches."""
         context = self._context
-        if now_s >= self._failures_until_s:
-            context.holds.pop("failures", None)
+        self._pauses.tick(now_s)
         if context.holds or now_s < self._hold_until_s:
             return
         state = context.ledger.state
         free = context.config.max_parallel_runs - len(state.in_state(RunState.RUNNING))
         waiting = state.in_state(RunState.QUEUED) + (state.in_state(RunState.STAGED) if context.accepts_cycles else [])
         held = {run.run_id for run in held_runs(state.runs.values(), context.config.requires_approval)}
-        ready = [run for run in waiting if run.run_id not in held and not set(run.builds_on) & state.runs.keys()]
-        for run in ready[: max(0, free)]:
+        if context.last_hour.is_search_over:  # whatever else waits, waits until the finish-up is taken back
+            waiting = [run for run in waiting if run.run_id in state.finish_up.rounds_begun]
+        waiting = [run for run in waiting if run.run_id not in held and not set(run.builds_on) & state.runs.keys()]
+        ready = [run for run in waiting if run.procedure.is_checked and not self._pauses.holds(run, now_s)]
+        if not ready or free <= 0 or self._others.is_at_work(training_python(context.config), now_s):
+            return
+        for run in ready[:free]:
             place = context.devices.place(run, now_s)
             if place.waits_for is not None:
                 return  # what comes after it waits too: else smaller runs would keep it waiting

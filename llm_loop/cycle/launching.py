@@ -48,6 +48,8 @@ class Launching:
         if run.code.version is None:
             return False
         place = run.code.place
+        if place is None and run.reproduces is not None:
+            return True
         return bool(run.attempts) or (place is not None and not Path(place["checkout"]).is_dir())
 
     def _settle_code(self, run: Run, now_s: float) -> Outcome | bool | None:

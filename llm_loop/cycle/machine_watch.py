@@ -11,7 +11,6 @@ from llm_loop.cycle.clock_watch import ClockWatch
 from llm_loop.cycle.context import Context
 from llm_loop.cycle.disk_watch import DiskWatch
 from llm_loop.cycle.home_watch import HomeWatch, Presence
-from llm_loop.cycle.place_watch import PlaceWatch
 from llm_loop.cycle.write_watch import WriteWatch
 from llm_loop.errors import FileWriteError
 from llm_loop.system.clock import Every
@@ -29,7 +28,6 @@ class MachineWatch:
         self._writing = WriteWatch(context, say)
         self._clocks = ClockWatch(context.clock, context.ledger)
         self._disk = DiskWatch(context)
-        self._places = PlaceWatch(context)
         self._in_need = Every(_IN_NEED_S)
 
     @property
@@ -66,7 +64,7 @@ class MachineWatch:
         self._disk.tick(now_s)
 
     def _watch_places(self, now_s: float) -> None:
-        self._places.tick(now_s)
+        self._context.places.tick(now_s)
 
     def take_beat(self, error: FileWriteError | None) -> None:
         """Take what refused the last heartbeat, None for nothing."""

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llm_loop.config import Config
 from llm_loop.cycle.calls_for_people import call_a_person, call_no_longer
-from llm_loop.cycle.context import Context
 from llm_loop.system.clock import Every
 from llm_loop.system.place_look import trouble_with
 from llm_loop.system.presence import device_of
+
+if TYPE_CHECKING:
+    from llm_loop.cycle.context import Context
 
 PHASE = "drive"
 _JOB = "places"
@@ -33,6 +36,7 @@ class PlaceWatch:
         self._context = context
         self._near_due = Every(_LOOK_S)
         self._far_due_s = 0.0
+        self._far_begun_s = self._far_answered_s = float("-inf")
         self._looked_at: set[Path] = set()
         self._near_seen: dict[Path, bool] = {}
         self._troubles: dict[str, str] = {}
@@ -51,11 +55,24 @@ class PlaceWatch:
         self._look_far({key: folder for key, folder in places.items() if not self._is_near(folder)}, now_s)
         self._tell(places, now_s)
 
+    def away_since(self, moment_s: float) -> list[str] | None:
+        """Return the keys of the folders that were away at a look later than a moment; None while there was none."""
+        places = places_of(self._context.config)
+        near = {key: folder for key, folder in places.items() if self._is_near(folder)}
+        away = [key for key, folder in near.items() if trouble_with(folder)]
+        away += [key for key in self._troubles if key in places and key not in near]
+        if not away and len(near) < len(places) and self._far_answered_s < moment_s:
+            self._far_due_s = min(self._far_due_s, moment_s)
+            return None
+        return away
+
     def _is_near(self, folder: Path) -> bool:
-        """Tell whether a folder lies on the workspace's drive; asked once, for the answer may take long."""
+        """Tell whether a folder lies on the workspace's drive; once known it is not asked again: that may take long."""
         if folder not in self._near_seen:
             device = device_of(folder)
-            self._near_seen[folder] = device is not None and device == device_of(self._context.paths.root)
+            if device is None:
+                return False
+            self._near_seen[folder] = device == device_of(self._context.paths.root)
         return self._near_seen[folder]
 
     def _look_far(self, folders: Mapping[str, Path], now_s: float) -> None:
@@ -64,6 +81,7 @@ class PlaceWatch:
             outcome = jobs.take(_JOB, now_s)
             if outcome is None:
                 return
+            self._far_answered_s = self._far_begun_s
             answer = outcome.answer  # where there is none, nobody is held for ever either
             self._looked_at.update(one for one in folders.values() if answer is None or str(one) in answer)
             for key in folders:
@@ -74,6 +92,7 @@ class PlaceWatch:
         elif folders and (now_s >= self._far_due_s or not self._looked_at.issuperset(folders.values())):
             in_trouble = any(key in self._troubles for key in folders)
             self._far_due_s = now_s + (_FAR_LOOK_IN_TROUBLE_S if in_trouble else _FAR_LOOK_S)
+            self._far_begun_s = now_s
             jobs.open(_JOB, _MODULE, {"folders": [str(folder) for folder in folders.values()]}, _DEADLINE_S)
 
     def _note(self, key: str, trouble: str | None) -> None:

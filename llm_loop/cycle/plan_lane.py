@@ -7,12 +7,13 @@ was: a call in flight is adopted, an answer that was paid for and not journaled 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 
 from llm_loop.agents.agent import BUILTIN, CODEX, COMMAND
 from llm_loop.contract.decision import Action, Decision
 from llm_loop.contract.observation import Role
+from llm_loop.contract.procedure import ModelRepair
 from llm_loop.contract.run import PERSON, Approval, RunState
 from llm_loop.contract.stop_reasons import BY_WORKER
 from llm_loop.cycle.asking import Asking
@@ -23,6 +24,7 @@ from llm_loop.cycle.code_jobs import CodeJobs
 from llm_loop.cycle.codex_desk import Rest
 from llm_loop.cycle.context import Context
 from llm_loop.cycle.judging import Judge
+from llm_loop.cycle.run_slots import RunSlots
 from llm_loop.cycle.staging import run_of, stage
 from llm_loop.cycle.waking import Wake
 from llm_loop.memory.queue import held_runs
@@ -37,11 +39,9 @@ LONGEST_WAIT_S = 900.0
 class PlanLane:
     """Turn free slots into staged decisions."""
 
-    def __init__(
-        self, context: Context, code_jobs: CodeJobs, judge: Judge, drop_staged_run: Callable[[str], None]
-    ) -> None:
+    def __init__(self, context: Context, code_jobs: CodeJobs, judge: Judge, slots: RunSlots) -> None:
         self._context = context
-        self._drop_staged_run = drop_staged_run
+        self._slots = slots
         self._code_jobs = code_jobs
         self._asking = Asking(context, code_jobs, judge)
         self._wait_until_s = 0.0
@@ -60,9 +60,11 @@ class PlanLane:
         plan = self._context.ledger.state.plan
         if plan is None:
             if self._wants_decision(now_s):
-                self._open()
+                self._open(now_s)
             elif wakes and self._may_be_woken():
-                self._open(wakes)
+                self._open(now_s, wakes)
+            elif (run_id := self._run_to_mend()) is not None:
+                self._open(now_s, repairs=run_id)
         elif plan.call_id is not None:
             self._asking.await_call(plan, now_s)
         elif plan.step == "review" and plan.review is None:
@@ -79,7 +81,11 @@ class PlanLane:
         slots = context.config.max_parallel_runs
         held = held_runs(state.runs.values(), context.config.requires_approval)
         staged = [run for run in state.in_state(RunState.STAGED) if run not in held]
-        busy = len(state.in_state(RunState.RUNNING, RunState.QUEUED, RunState.INTERRUPTED))
+        busy = len(state.in_state(RunState.RUNNING, RunState.QUEUED, RunState.REPAIRING, RunState.INTERRUPTED))
+        if self._agent_to_ask(now_s) is None:
+            return False
+        if context.last_hour.is_search_over:
+            return True  # what else waits or is mended keeps no final round from its slot: it is not launched now
         if len(held) >= MOST_HELD and not planner_fills_in(context.config):
             return False
         if not context.config.plan_ahead:
@@ -88,32 +94,55 @@ class PlanLane:
         starves = busy + ready < slots and len(staged) < 2 * slots  # what is staged waits for runs that still train
         return len(staged) < slots or starves
 
+    def _agent_to_ask(self, now_s: float) -> str | None:
+        """Return who decides next: one whose runs keep failing is held back for a while; None when all are."""
+        agents = [self._context.first_agent(Role.WORKER)]
+        if self._context.config.fallback_planner and BUILTIN not in agents:
+            rest = self._context.codex.resting(Role.WORKER) if agents[0] == CODEX else None
+            agents = [BUILTIN] if rest is not None and not self._can_await(rest) else [*agents, BUILTIN]
+        return next((agent for agent in agents if self._slots.pauses.rests(agent, now_s) is None), None)
+
     def _may_open(self) -> bool:
         context = self._context
         ended = context.last_cycle is not None and context.ledger.state.cycle >= context.last_cycle
+        if context.last_hour.is_search_over:
+            return context.accepts_cycles and context.last_hour.wants_round
         return context.accepts_cycles and not ended
 
     def _may_be_woken(self) -> bool:
         """Tell whether a worker is there to be woken: the built-in planner looks at ended runs alone."""
         context = self._context
         agent = context.first_agent(Role.WORKER)
-        if agent == BUILTIN or (agent == CODEX and context.codex.resting(Role.WORKER) is not None):
+        if (
+            context.last_hour.is_search_over
+            or agent == BUILTIN
+            or (agent == CODEX and context.codex.resting(Role.WORKER) is not None)
+        ):
             return False
         return self._may_open() and bool(context.ledger.state.in_state(RunState.RUNNING))
 
-    def _open(self, wakes: Sequence[Wake] = ()) -> None:
+    def _run_to_mend(self) -> str | None:
+        """Return the run that an agent shall mend: the slots have their next decisions."""
+        runs = self._context.ledger.state.in_state(RunState.REPAIRING)
+        troubles = ((run.run_id, run.procedure.trouble) for run in runs)
+        wanted = (run_id for run_id, one in troubles if one is not None and one.model is ModelRepair.WANTED)
+        return next(wanted, None) if self._context.can_mend() else None
+
+    def _open(self, now_s: float, wakes: Sequence[Wake] = (), repairs: str | None = None) -> None:
         number = self._context.ledger.state.cycle + 1
         trace_id = f"C{number:04d}-{secrets.token_hex(4)}"
-        agent = self._context.first_agent(Role.WORKER)
+        first = self._context.first_agent(Role.WORKER)
+        is_aside = bool(wakes) or repairs is not None
+        agent = first if is_aside else self._agent_to_ask(now_s) or first
         held = held_runs(self._context.ledger.state.runs.values(), self._context.config.requires_approval)
-        if len(held) >= MOST_HELD and not wakes:
+        if len(held) >= MOST_HELD and not is_aside:
             agent = BUILTIN
-        rest = self._context.codex.resting(Role.WORKER) if agent == CODEX else None
+        rest = self._context.codex.resting(Role.WORKER) if agent == CODEX and repairs is None else None
         if rest is not None and self._context.config.fallback_planner and not self._can_await(rest):
             agent = BUILTIN
         woken_by = [asdict(wake) for wake in wakes]
         self._context.ledger.record(
-            "cycle_opened", cycle=number, cycle_trace_id=trace_id, agent=agent, woken_by=woken_by
+            "cycle_opened", cycle=number, cycle_trace_id=trace_id, agent=agent, woken_by=woken_by, repairs=repairs
         )
 
     def _ask_worker(self, plan: Plan, now_s: float) -> None:
@@ -123,17 +152,25 @@ class PlanLane:
         """
         config = self._context.config
         rest = self._context.codex.resting(Role.WORKER) if plan.agent == CODEX else None
-        if plan.agent == COMMAND and config.worker_command is None:  # taken out of the configuration meanwhile
+        if plan.agent != BUILTIN and not self._context.last_hour.may_ask_models:
+            self._asking.ask(plan, Role.WORKER, BUILTIN, now_s)
+        elif (
+            plan.agent == COMMAND and plan.repairs is None and config.worker_command is None
+        ):  # taken out of the configuration meanwhile
             self._asking.ask(plan, Role.WORKER, BUILTIN, now_s)
         elif plan.asks < ASKS_EACH and rest is None:
             self._asking.ask(plan, Role.WORKER, plan.agent, now_s)
         elif plan.asks < ASKS_EACH and rest is not None and self._can_await(rest):
             return
-        elif plan.agent != BUILTIN and config.fallback_planner and not plan.woken_by:
+        elif self._may_fall_back(plan, now_s):
             self._asking.ask(plan, Role.WORKER, BUILTIN, now_s)
         else:
             why = "every proposal was refused or unusable" if rest is None else f"Codex rests: {rest.sentence}"
             self._wait(plan, why, now_s)
+
+    def _may_fall_back(self, plan: Plan, now_s: float) -> bool:
+        is_there = self._context.config.fallback_planner and self._slots.pauses.rests(BUILTIN, now_s) is None
+        return is_there and plan.agent != BUILTIN and not plan.is_aside
 
     def _can_await(self, rest: Rest) -> bool:
         return rest.is_short and self._slots_are_busy()
@@ -155,16 +192,17 @@ class PlanLane:
             case Action.RUN_COMMAND:
                 self._stage(plan, decision, now_s)
             case Action.WAIT:
-                self._rests_while_busy = not plan.woken_by  # it wants nothing before something happens
+                self._rests_while_busy = not plan.is_aside  # it wants nothing before something happens
                 self._wait(plan, decision.rationale, now_s)
             case Action.STOP_CURRENT_RUN:
                 self._stop_run(plan, decision, now_s)
             case Action.SHUTDOWN_DAEMON:
-                files.replace_text(context.paths.stop_daemon, "")
-                close(context, plan=plan, result="daemon_stop_requested")
+                self._shut_down(plan, decision, now_s)
 
     def _review_reasons(self, plan: Plan) -> list[str]:
         context, state = self._context, self._context.ledger.state
+        if plan.repairs is not None or not context.last_hour.may_ask_models:
+            return []
         signals = context.memory.priorities(state)
         standing = Standing(
             cycle=plan.cycle,
@@ -190,7 +228,7 @@ class PlanLane:
         replaceable = (run for run in state.in_state(RunState.STAGED) if run.proposer != PERSON)
         staged = [run for run in replaceable if run.approval is not Approval.APPROVED]  # a person's word stands
         if plan.woken_by and staged and not plan.has_replaced:
-            self._drop_staged_run(staged[-1].run_id)
+            self._slots.drop_staged_run(staged[-1].run_id)
             state = context.ledger.state
         run = run_of(
             context,
@@ -201,18 +239,33 @@ class PlanLane:
             use=state.agent_use.cycle,
             code=placed.code,
         )
-        stage(context, run)
+        stage(context, replace(run, repair_of=plan.repairs))
 
     def _wait(self, plan: Plan, reason: str, now_s: float) -> None:
+        if self._context.last_hour.is_search_over:
+            self._context.ledger.record("finish_up_no_more_rounds", why=f"{plan.agent} trains no more: {reason}")
         self._pause(plan, now_s)
         close(self._context, plan=plan, result="wait", reason=reason)
 
     def _pause(self, plan: Plan, now_s: float) -> None:
         """Ask nobody for a while after a cycle that came to nothing, longer each time."""
         state, config = self._context.ledger.state, self._context.config
-        if not plan.woken_by:
+        if not plan.is_aside:
             doubled = config.daemon_poll_seconds * 2.0 ** min(state.waits_in_a_row, 10)
             self._wait_until_s = now_s + min(doubled, LONGEST_WAIT_S)
+
+    def _shut_down(self, plan: Plan, decision: Decision, now_s: float) -> None:
+        """End the loop as the worker wishes; where a finish-up is wished, that comes first, at once."""
+        context = self._context
+        if context.last_hour.is_search_over:
+            self._wait(plan, decision.rationale, now_s)
+            return
+        if context.last_hour.told is None:
+            files.replace_text(context.paths.stop_daemon, "")
+        else:
+            context.search_over = "the worker says that the work is done"
+            self._pause(plan, now_s)
+        close(context, plan=plan, result="daemon_stop_requested")
 
     def _stop_run(self, plan: Plan, decision: Decision, now_s: float) -> None:
         """Stop the run that is meant: where none is named, the only one that the worker was shown, and no later one."""

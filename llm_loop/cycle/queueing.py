@@ -6,12 +6,12 @@ One decision a tick: to judge one takes a few milliseconds, to make its code and
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from llm_loop.contract.code_change import CodeChange
 from llm_loop.contract.decision import Action, Decision
-from llm_loop.contract.request import Request
+from llm_loop.contract.request import Reproduces, Request
 from llm_loop.contract.run import PERSON, Run, RunCode
 from llm_loop.cycle.call_records import proposal_record
 from llm_loop.cycle.code_jobs import CodeJobs
@@ -59,20 +59,23 @@ class Queueing:
             self._request, self._judged = request, []
         if len(self._judged) < len(decisions):
             place = len(self._judged)
-            judged = self._judge_one(decisions[place], f"{request.id}-{place + 1}", now_s)
+            judged = self._judge_one(decisions[place], f"{request.id}-{place + 1}", now_s, request.reproduces)
             self._judged += [] if judged is None else [judged]
         if len(self._judged) < len(decisions):
             return None
         if why := self._against(decisions):
             return Added(why=why)
-        return Added(runs=tuple(self._runs()))
+        runs = self._runs()
+        if request.reproduces is not None:
+            runs = [replace(run, reproduces=request.reproduces.run_id) for run in runs]
+        return Added(runs=tuple(runs))
 
-    def _judge_one(self, decision: Decision, asked_by: str, now_s: float) -> _Judged | None:
+    def _judge_one(self, decision: Decision, asked_by: str, now_s: float, again: Reproduces | None) -> _Judged | None:
         if decision.action is not Action.RUN_COMMAND:
             against = f"action: only run_command can be queued, not {decision.action.value}"
             return _Judged(record={}, against=(against,))
         code: CodeChange | None = None
-        if self._code_jobs.wanted(decision, None):
+        if again is None and self._code_jobs.wanted(decision, None):
             answer = self._code_jobs.change(decision, None, asked_by, now_s)
             if answer is None:
                 return None
@@ -88,6 +91,10 @@ class Queueing:
             blocking = [issue for issue in verdict.issues if issue.blocking]
             reasons = tuple(f"{issue.code}: {issue.message}; mend: {issue.fix}" for issue in blocking)
             return _Judged(record=record, against=reasons)
+        if again is not None:  # its place is found at the launch, where that version lies or is laid
+            return _Judged(
+                record=record, code=RunCode(version=again.version, repository_version=again.repository_version)
+            )
         placed = self._code_jobs.place(record, decision, now_s)
         if placed is None:
             return None

@@ -1,17 +1,23 @@
-"""Record endings: of an attempt, which may be followed by another one, and of a run."""
+"""Record endings: of an attempt, which may be followed by a repair or by another attempt, and of a run."""
 
 from __future__ import annotations
 
+from llm_loop.contract.diagnosis import Cause, Diagnosis
+from llm_loop.contract.mend import Phase
 from llm_loop.contract.run import Run, RunState
 from llm_loop.contract.stop_reasons import SHUTDOWN
 from llm_loop.cycle.code_watch import END, CodeWatch
 from llm_loop.cycle.context import Context
+from llm_loop.cycle.procedure.facts import failure_evidence
 from llm_loop.cycle.run_records import evidence_of, history_row
+from llm_loop.stages.diagnose import diagnose
 from llm_loop.stages.record import Outcome, record
+from llm_loop.stages.repair import LEAST_CONFIDENCE
 from llm_loop.system.clock import utc_text
 from llm_loop.system.processes import EndCause, Ending
 
 MAX_LOST_ATTEMPTS = 6
+NOT_INSTALLED = "packages_not_installed"
 _ENDING_FIELDS = (
     "exit_code",
     "duration_s",
@@ -40,10 +46,10 @@ class RunEndings:
             context.ledger.record("attempt_ended", run_id=run.run_id, **fields)
         outcome = record(ending, run.stop_reason, evidence_of(self._context, run))
         run = context.ledger.state.runs[run.run_id]
-        if not outcome.try_again:
-            self._code.look(run, END)
         lost = sum(attempt.cause in (EndCause.LOST, EndCause.VOID) for attempt in run.attempts)
-        if not outcome.try_again:
+        if outcome.state is RunState.FAILED:
+            self._follow_up(run, ending, outcome)
+        elif not outcome.try_again:
             self.end(run, outcome)
         elif lost >= MAX_LOST_ATTEMPTS:  # interrupted ones do not count: machines are switched off each evening
             self.end(run, Outcome(state=RunState.LOST, cause=outcome.cause, detail=f"{lost} attempts were lost"))
@@ -52,8 +58,44 @@ class RunEndings:
             state = RunState.INTERRUPTED if waits else RunState.QUEUED
             context.ledger.record("run_moved", run_id=run.run_id, state=state.value, why=outcome.cause)
 
+    def _follow_up(self, run: Run, ending: Ending, outcome: Outcome) -> None:
+        """Journal why an attempt failed; what is done about it is decided next.
+
+        An interrupt is no failure, unless the loop itself has asked the run to end.
+        """
+        began_s = self._context.clock.monotonic()
+        diagnosis = diagnose(failure_evidence(self._context, run, ending, outcome))
+        if self._is_relaunched(run, diagnosis):
+            self._context.ledger.record("run_moved", run_id=run.run_id, state=RunState.QUEUED.value, why="interrupt")
+            return
+        is_told = _says_nothing(outcome.cause) and diagnosis.confidence >= LEAST_CONFIDENCE
+        self._context.ledger.record(
+            "diagnosed",
+            run_id=run.run_id,
+            phase=Phase.EXECUTION.value,
+            cause=diagnosis.cause.value if is_told else outcome.cause,
+            detail=outcome.detail,
+            diagnosis=diagnosis.to_json(),
+            seconds=round(self._context.clock.monotonic() - began_s, 4),
+        )
+
+    def _is_relaunched(self, run: Run, diagnosis: Diagnosis) -> bool:
+        is_sure = diagnosis.cause is Cause.INTERRUPT and diagnosis.confidence >= LEAST_CONFIDENCE
+        may_be = run.stop_reason is None and self._context.config.auto_repair_enabled
+        return is_sure and may_be and len(run.attempts) < MAX_LOST_ATTEMPTS
+
     def end(self, run: Run, outcome: Outcome) -> None:
-        """Journal the end of a run, with its row for the history. Raises FileWriteError."""
+        """Journal the end of a run, with its row for the history. Raises FileWriteError.
+
+        One that fails does not end before what was installed for it is taken back.
+        """
+        if outcome.state is RunState.FAILED and run.procedure.installs and run.state is not RunState.REPAIRING:
+            told = {"cause": outcome.cause, "detail": outcome.detail}
+            records = list(run.procedure.installs)[::-1]
+            self._context.ledger.record("undo_intended", run_id=run.run_id, records=records, **told)
+            return
+        if run.state in (RunState.RUNNING, RunState.REPAIRING) and run.attempts:
+            self._code.look(run, END)
         self._context.ledger.record(
             "run_ended",
             run_id=run.run_id,
@@ -68,6 +110,11 @@ class RunEndings:
             outcome=_outcome_text(outcome),
             row=history_row(self._context, run, outcome).to_json(),
         )
+
+
+def _says_nothing(cause: str | None) -> bool:
+    """Tell whether a cause is only the way in which a program ended."""
+    return cause == "signalled" or (cause or "").startswith("exit_code_")
 
 
 def _outcome_text(outcome: Outcome) -> str:

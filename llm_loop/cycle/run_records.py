@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from llm_loop.contract.decision import IdeaCategory
+from llm_loop.contract.procedure import Failure
 from llm_loop.contract.run import Run
 from llm_loop.cycle.context import Context
 from llm_loop.memory.history import HistoryRow
 from llm_loop.stages.launch import stderr_log, stdout_log
-from llm_loop.stages.observe import decided_params
+from llm_loop.stages.observe import params_of_run
 from llm_loop.stages.record import Evidence, Outcome
 from llm_loop.system.clock import utc_text
 
@@ -56,13 +57,19 @@ def history_row(context: Context, run: Run, outcome: Outcome) -> HistoryRow:
         ended_utc=utc_text(context.clock.utc_now()),
         run_seconds=None if last is None else last.duration_s,
         attempts=len(run.attempts),
-        command=run.decision["command"],
-        params=decided_params(run),
+        command=run.command,
+        params=params_of_run(run),
         result=outcome.result,
         metrics=outcome.metrics,
         code_version=run.code.version,
         repository_version=run.code.repository_version,
         peak_memory_bytes=None if last is None else last.peak_memory_bytes,
         device_peak_bytes=None if last is None else last.device_peak_bytes,
+        failure=_failure(run, outcome),
         cpu_seconds=None if last is None else last.cpu_s,
     )
+
+
+def _failure(run: Run, outcome: Outcome) -> Failure | None:
+    """Return why a run failed; None for one that has not."""
+    return run.procedure.failure() or Failure() if outcome.state.is_failure else None

@@ -15,10 +15,13 @@ from llm_loop.contract.stop_reasons import PATTERN, STALL
 from llm_loop.cycle.closing import close
 from llm_loop.cycle.code_jobs import CodeJobs
 from llm_loop.cycle.code_watch import LAUNCH, CodeWatch
-from llm_loop.cycle.context import Context
+from llm_loop.cycle.context import FAREWELL, Context
+from llm_loop.cycle.failure_pauses import FailurePauses
 from llm_loop.cycle.hazard_desk import HazardDesk
 from llm_loop.cycle.launch_queue import LaunchQueue
 from llm_loop.cycle.launching import Launching
+from llm_loop.cycle.procedure.desk import RepairDesk
+from llm_loop.cycle.procedure.validating import Validating
 from llm_loop.cycle.run_endings import RunEndings
 from llm_loop.cycle.run_records import evidence_of
 from llm_loop.cycle.stop_requests import StopRequests
@@ -42,9 +45,13 @@ class RunSlots:
         self._context = context
         self._code = CodeWatch(context)
         self._endings = RunEndings(context, self._code)
-        self._queue = LaunchQueue(context, Launching(context, code_jobs, self._code), self._endings)
+        self.pauses = FailurePauses(context)
+        launching = Launching(context, code_jobs, self._code)
+        self._queue = LaunchQueue(context, launching, self._endings, self.pauses)
         self._stops = StopRequests(context)
         self._hazards = HazardDesk(context, self.request_stop)
+        self._validating = Validating(context, self._endings)
+        self._repairs = RepairDesk(context, self._endings, self._validating.is_at_work)
         self._watches: dict[str, RunWatch] = {}
         self._troubles: dict[str, str] = {}
 
@@ -53,6 +60,7 @@ class RunSlots:
     def recover(self) -> None:
         """Adopt or conclude what an earlier daemon left: nothing starts twice."""
         context = self._context
+        self.pauses.recover()
         for run in context.ledger.state.in_state(RunState.RUNNING):
             attempt = run.last_attempt
             ending = context.engine.recover(context.paths.attempt(run.run_id, attempt.number), attempt.tag)
@@ -77,20 +85,23 @@ class RunSlots:
                 ended |= self._watch(run, now_s)
             except (OSError, FileWriteError) as error:  # its folder is its own; the other runs go on
                 self._say_once(run, error)
-        failed = [run for run in self._context.ledger.state.in_state(RunState.FAILED) if run.attempts]
+        ends = FAREWELL in self._context.holds
+        ended |= self._repairs.tick(now_s, may_mend=not ends)
+        if not ends:
+            self._validating.tick(now_s)
         self.end_withdrawn()
-        if failed:
-            self._queue.hold_after_failures(now_s)
         self._queue.drop_stale()
         return ended
 
     def end_withdrawn(self) -> None:
         """End the waiting runs that a person has cancelled or rejected, and close the cycles of all that ended."""
         for run in list(self._context.ledger.state.runs.values()):
-            if is_withdrawn(run) and run.state is not RunState.RUNNING and not run.state.is_final:
+            is_at_work = run.state in (RunState.RUNNING, RunState.REPAIRING)
+            if is_withdrawn(run) and not is_at_work and not run.state.is_final:
                 self._endings.end(run, Outcome(state=RunState.CANCELLED, cause=run.stop_reason))
         for run in list(self._context.ledger.state.runs.values()):
             if run.state.is_final:
+                self.pauses.note(run, self._context.clock.monotonic())
                 why = None if run.attempts else run.cause
                 close(self._context, run=run, result=_closing_result(run), reason=why)
 
@@ -103,7 +114,8 @@ class RunSlots:
         context = self._context
         held = held_runs(context.ledger.state.runs.values(), context.config.requires_approval)
         word = {run.run_id: approval_words(run.run_id) for run in held if run.approval is Approval.WAITING}
-        return {**context.devices.waiting_for, **word}
+        repairs = self._repairs.waiting_for()
+        return {**context.devices.waiting_for, **self._validating.waiting_for(), **repairs, **word}
 
     def wakes(self, now_s: float) -> list[Wake]:
         """Return what the running runs give reason to ask the worker for."""

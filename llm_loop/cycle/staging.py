@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from llm_loop.contract.decision import Decision
-from llm_loop.contract.run import Approval, Run, RunCode
+from llm_loop.contract.run import PERSON, Approval, Run, RunCode
 from llm_loop.cycle.call_records import lean
 from llm_loop.cycle.context import Context
+from llm_loop.memory.finish_up import Phase
 from llm_loop.memory.queue import needs_approval
 from llm_loop.memory.role_use import CycleUse
 from llm_loop.stages.prepare import prepare
@@ -58,7 +59,11 @@ def stage(context: Context, run: Run) -> None:
     """Journal that a run is staged. Raises FileWriteError."""
     is_bootstrap = run.label_decided == context.config.bootstrap_label
     of_cycle = {"cycle": run.cycle, "cycle_trace_id": run.cycle_trace_id}
-    context.ledger.record("run_staged", **of_cycle, run=run.to_json(), bootstrap=is_bootstrap)
+    is_final = context.ledger.state.finish_up.phase is Phase.FINAL_TRAINING and run.proposer != PERSON
+    event = {"run": run.to_json(), "bootstrap": is_bootstrap, "is_final_round": is_final}
+    if is_final and (told := context.last_hour.told) is not None:
+        event["training_s"] = told.training_seconds_left
+    context.ledger.record("run_staged", **of_cycle, **event)
 
 
 def _next_run_number(context: Context, ids: set[str]) -> int:

@@ -19,7 +19,7 @@ from typing import IO
 from llm_loop.mcp_tools.refusal import Refused
 from llm_loop.system.links import is_link
 
-HIDDEN = frozenset({".git", ".llm_loop", ".llm_loop_sealed", "codex_home"})
+HIDDEN = frozenset({".git", ".llm_loop", ".llm_loop_archive", ".llm_loop_sealed", "codex_home"})
 _LONGEST = 1_024
 _DRIVE = re.compile(r"[A-Za-z]:")
 _STEP = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)

@@ -10,12 +10,13 @@ from llm_loop.contract.result import Direction, higher_is_better
 from llm_loop.mcp_tools.answer import data, fitting
 from llm_loop.mcp_tools.refusal import Refused
 from llm_loop.mcp_tools.sources import Sources
-from llm_loop.memory import history, leaderboard
+from llm_loop.memory import history
 from llm_loop.memory.history import HistoryRow, latest_of_each
 from llm_loop.memory.history_index import usual_direction
 from llm_loop.memory.leaderboard_text import header, text_rows
 from llm_loop.views.ranking import Ranking
 from llm_loop.views.untrusted import clean, plain
+from llm_loop.views.whole_leaderboard import whole_leaderboard
 
 _SOURCE = "what runs and roles wrote"
 
@@ -45,14 +46,12 @@ def query_history(sources: Sources, arguments: Mapping[str, Any]) -> str:
 
 def show_leaderboard(sources: Sources, arguments: Mapping[str, Any]) -> str:
     """Return the head of the leaderboard as a table. Raises OSError."""
-    metric, direction = _selection(sources)
-    rows = history.load(sources.paths.history).rows
-    if metric is None or not rows:
+    board = whole_leaderboard(sources.paths, sources.config, arguments.get("top", 10)).board
+    if board is None:
         return "No run has ended yet."
-    board = leaderboard.build(latest_of_each(rows), metric, direction, arguments.get("top", 10))
-    better = "smaller" if direction is Direction.MIN else "larger"
+    better = "smaller" if board.direction is Direction.MIN else "larger"
     head = (
-        f"{board.ranked_configs} configurations from {board.ranked_runs} ranked runs, by {clean(metric, 60)} "
+        f"{board.ranked_configs} configurations from {board.ranked_runs} ranked runs, by {clean(board.metric, 60)} "
         f"({better} is better; best_val_score of a run is always larger-is-better)."
     )
     if board.apart_counts:

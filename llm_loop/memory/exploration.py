@@ -21,7 +21,7 @@ def category_uses(index: HistoryIndex, rows: Sequence[HistoryRow]) -> tuple[Cate
 
     ``other`` is left out as long as nobody used it. ``rows`` are ended runs, oldest first.
     """
-    recent = Counter(row.idea_category for row in rows[-RECENT_RUNS:])
+    recent = Counter(row.idea_category for row in _of_ideas(rows)[-RECENT_RUNS:])
     records = index.categories
     wanted = [category for category in IdeaCategory if category in records or category is not IdeaCategory.OTHER]
     uses = [_use(category, records.get(category, CategoryRecord()), recent[category]) for category in wanted]
@@ -34,10 +34,15 @@ def is_drifting(rows: Sequence[HistoryRow]) -> bool:
     So it is when of the last 8 runs (6 at least) 6 or more are about evaluation, optimisation, loss or sampling, and at
     most 2 about architecture, preprocessing or augmentation.
     """
-    latest = [row.idea_category for row in rows[-RECENT_RUNS:]]
+    latest = [row.idea_category for row in _of_ideas(rows)[-RECENT_RUNS:]]
     narrow = sum(category in _NARROW for category in latest)
     broad = sum(category in _BROAD for category in latest)
     return len(latest) >= DRIFT_LEAST_RUNS and narrow >= DRIFT_LEAST_RUNS and broad <= 2
+
+
+def _of_ideas(rows: Sequence[HistoryRow]) -> list[HistoryRow]:
+    """Return the runs that say something of what was tried: a missing package does not."""
+    return [row for row in rows if row.tells_of_idea]
 
 
 def _use(category: IdeaCategory, record: CategoryRecord, recent: int) -> CategoryUse:

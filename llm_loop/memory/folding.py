@@ -9,8 +9,19 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+from llm_loop.contract.procedure import ModelRepair
 from llm_loop.contract.run import Attempt, Run, RunState
-from llm_loop.memory import agent_use, interventions, mentor_worth, plan_folding, queue, reviews, slot_use
+from llm_loop.memory import (
+    agent_use,
+    finish_up,
+    interventions,
+    mentor_worth,
+    plan_folding,
+    procedure_folding,
+    queue,
+    reviews,
+    slot_use,
+)
 from llm_loop.memory.journal import Event
 from llm_loop.memory.plan_folding import open_plan
 from llm_loop.memory.state import LoopState
@@ -36,6 +47,7 @@ def apply(state: LoopState, event: Event) -> LoopState:
         streaks=after_cycle(state.streaks, event) if event["event"] == "cycle" else state.streaks,
         interventions=interventions.apply(state.interventions, event),
         queue=queue.apply(state.queue, event),
+        finish_up=finish_up.apply(state.finish_up, event),
     )
 
 
@@ -56,11 +68,12 @@ def _run_staged(state: LoopState, event: Event) -> LoopState:
         run = replace(run, code=replace(run.code, change=run.code.change | {"diff": "", "config_files": None}))
     is_bootstrap = event["bootstrap"]
     planned = state.plan is not None and state.plan.cycle_trace_id == run.cycle_trace_id
+    runs = plan_folding.with_model_repair(state.runs, run.repair_of, ModelRepair.ANSWERED, run.run_id)
     has_number = any(one["run_id"] == run.run_id for one in state.queue.to_stage)
     return replace(
         state,
         plan=None if planned else state.plan,  # a person's run is a cycle of its own, beside the open one
-        runs={**state.runs, run.run_id: run},
+        runs={**runs, run.run_id: run},
         runs_made=run_number(run.run_id, state.runs_made + (0 if has_number else 1)),
         waits_in_a_row=0,
         bootstrap_attempts=state.bootstrap_attempts + (1 if is_bootstrap else 0),
@@ -87,7 +100,8 @@ def _request_answered(state: LoopState, event: Event) -> LoopState:
 def _attempt_intended(state: LoopState, event: Event) -> LoopState:
     run = state.runs[event["run_id"]]
     attempt = Attempt(**event["attempt"])
-    return _with_run(state, replace(run, state=RunState.RUNNING, attempts=(*run.attempts, attempt), stop_reason=None))
+    begun = replace(run, procedure=procedure_folding.of_attempt_intended(run), stop_reason=None)
+    return _with_run(state, replace(begun, state=RunState.RUNNING, attempts=(*run.attempts, attempt)))
 
 
 def _attempt_started(state: LoopState, event: Event) -> LoopState:
@@ -98,7 +112,13 @@ def _attempt_ended(state: LoopState, event: Event) -> LoopState:
     names = ("cause", "exit_code", "ended_utc", "duration_s", "cpu_s", "peak_memory_bytes")
     ended = {name: event[name] for name in names}
     ended["device_peak_bytes"] = event.get("device_peak_bytes")  # a journal of before devices has none
+    run = state.runs[event["run_id"]]
+    state = _with_run(state, replace(run, procedure=procedure_folding.of_attempt_ended(run, event)))
     return _with_attempt(state, event, **ended)
+
+
+def _of_procedure(state: LoopState, event: Event) -> LoopState:
+    return _with_run(state, procedure_folding.CHANGES[event["event"]](state.runs[event["run_id"]], event))
 
 
 def _code_version(state: LoopState, event: Event) -> LoopState:
@@ -118,6 +138,8 @@ def _code_version(state: LoopState, event: Event) -> LoopState:
 
 def _code_placed(state: LoopState, event: Event) -> LoopState:
     run = state.runs[event["run_id"]]
+    if run.code.place is None and run.procedure.command is not None:  # it was mapped with the place
+        run = replace(run, procedure=replace(run.procedure, command=event["place"]["command"]))
     return _with_run(state, replace(run, code=replace(run.code, place=event["place"])))
 
 
@@ -127,8 +149,10 @@ def _stop_requested(state: LoopState, event: Event) -> LoopState:
 
 
 def _run_moved(state: LoopState, event: Event) -> LoopState:
+    """Move a run that waits or goes on; what it suffered from is forgotten with that."""
     run = state.runs[event["run_id"]]
-    return _with_run(state, replace(run, state=RunState(event["state"])))
+    procedure = replace(run.procedure, trouble=None)
+    return _with_run(state, replace(run, state=RunState(event["state"]), procedure=procedure))
 
 
 def _looks_after(looks: dict[str, dict[str, Any]], run: Run) -> dict[str, dict[str, Any]]:
@@ -169,15 +193,18 @@ def _run_ended(state: LoopState, event: Event) -> LoopState:
 def _cycle_closed(state: LoopState, event: Event) -> LoopState:
     runs = {run_id: run for run_id, run in state.runs.items() if run.cycle_trace_id != event["cycle_trace_id"]}
     plan = state.plan
-    was_woken = plan is not None and plan.cycle_trace_id == event["cycle_trace_id"] and bool(plan.woken_by)
-    waited = event["result"] in _IDLE_RESULTS and not was_woken
+    is_open = plan is not None and plan.cycle_trace_id == event["cycle_trace_id"]
+    was_aside = plan is not None and is_open and plan.is_aside
+    if plan is not None and is_open:
+        runs = plan_folding.with_model_repair(runs, plan.repairs, ModelRepair.GIVEN_UP, event.get("reason"))
+    waited = event["result"] in _IDLE_RESULTS and not was_aside
     ran = event["result"] == "run_command"
     return replace(
         state,
         runs=runs,
-        plan=None if plan is not None and plan.cycle_trace_id == event["cycle_trace_id"] else plan,
+        plan=None if is_open else plan,
         cycles_closed=state.cycles_closed + 1,
-        waits_in_a_row=state.waits_in_a_row if was_woken else state.waits_in_a_row + 1 if waited else 0,
+        waits_in_a_row=state.waits_in_a_row if was_aside else state.waits_in_a_row + 1 if waited else 0,
         cycles_since_run=0 if ran else state.cycles_since_run + 1,
     )
 
@@ -203,4 +230,5 @@ _CHANGES: dict[str, Callable[[LoopState, Event], LoopState]] = plan_folding.CHAN
     "run_moved": _run_moved,
     "run_ended": _run_ended,
     "cycle": _cycle_closed,
+    **dict.fromkeys(procedure_folding.CHANGES, _of_procedure),
 }

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from llm_loop.contract.decision import IdeaCategory
+from llm_loop.contract.procedure import Failure
 from llm_loop.contract.result import Direction, Result
 from llm_loop.errors import CorruptFileError, FileWriteError
 from llm_loop.memory.journal import set_torn_line_aside
@@ -31,7 +32,8 @@ class HistoryRow:
     decided, where the decision carried one; ``result`` is None for a run without one. ``metrics`` holds every
     metric at the best epoch (of a run without a result: the best that was logged). ``config_hash``
     names what was trained, whatever the seed; it is worked out when it is not given. ``code_version`` is the code that
-    ran, ``repository_version`` the training repository's own at that time.
+    ran, ``repository_version`` the training repository's own at that time. ``failure`` is why it failed; None for a run
+    that has not, or of before that was told. A failed run without attempts was never launched.
     """
 
     seq: int
@@ -57,6 +59,7 @@ class HistoryRow:
     peak_memory_bytes: int | None = None
     device_peak_bytes: int | None = None
     cpu_seconds: float | None = None
+    failure: Failure | None = None
     config_hash: str | None = None
     schema_version: int = SCHEMA_VERSION
 
@@ -75,6 +78,8 @@ class HistoryRow:
         row = dict(value)
         row["idea_category"] = IdeaCategory(row["idea_category"])
         row["params"] = _with_shared_names(row.get("params"))
+        if row.get("failure") is not None:
+            row["failure"] = Failure(**row["failure"])
         if row["result"] is not None:
             result = dict(row["result"])
             result["params"] = _with_shared_names(result.get("params"))
@@ -86,6 +91,7 @@ class HistoryRow:
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form, every field in it."""
         value = {field.name: getattr(self, field.name) for field in fields(self)}
+        value["failure"] = None if self.failure is None else asdict(self.failure)
         value["idea_category"] = self.idea_category.value
         value["result"] = None if self.result is None else self.result.to_json()
         return value
@@ -94,6 +100,11 @@ class HistoryRow:
     def ranks(self) -> bool:
         """Whether the run counts as an experiment with an outcome: completed, or ended early with a marked result."""
         return self.result is not None and (self.state == COMPLETED or self.result.stopped_early)
+
+    @property
+    def tells_of_idea(self) -> bool:
+        """Whether the run says something of what was tried: a missing package, say, does not."""
+        return self.failure is None or self.failure.is_of_idea
 
     @property
     def data_hash(self) -> str | None:

@@ -99,14 +99,17 @@ class HistoryIndex:
 
     @property
     def consecutive_failures(self) -> int:
-        """How many of the last runs in a row did not complete."""
+        """How many of the last runs in a row did not complete; failures that say nothing of the idea do not count."""
         return self._failures
 
     def add(self, row: HistoryRow) -> None:
         """Take in an ended run."""
         self.runs += 1
         self._states[row.state] += 1
-        self._failures = 0 if row.state == COMPLETED else self._failures + 1
+        if row.state == COMPLETED:
+            self._failures = 0
+        elif row.tells_of_idea:
+            self._failures += 1
         before = self.best
         data = row.data_hash
         if row.ranks and data is not None and data != self._data:
@@ -116,7 +119,8 @@ class HistoryIndex:
             self._data = data
         if row.ranks:
             self._count_bests(row)
-        self._count_category(row, before)
+        if row.tells_of_idea:  # a missing package says nothing of an idea
+            self._count_category(row, before)
 
     def runs_without_gain(self, threshold: float) -> int:
         """Return how many runs that rank have ended since one last beat the best by more than ``threshold``.

@@ -1,21 +1,29 @@
 """What a person is needed for: open reasons, folded from the journal.
 
 ``needs_human`` opens a reason, ``human_no_longer_needed`` closes the one of its ``id``. While a reason is open, the
-same one (phase and cause) is not told again. Reasons that mend themselves are closed by the loop; a start closes those
-that kept the machine from starting it.
+same one (phase, cause and subject) is not told again. Reasons that mend themselves are closed by the loop; a start
+closes those that kept the machine from starting it; a person resolves any of them: the answer to that request marks
+the reason, and its closing event follows. ``person_notified`` says that its message was sent, or given up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Self
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from llm_loop.contract.mend import Phase
 from llm_loop.memory.journal import Event
 
-NEEDED, NO_LONGER = "needs_human", "human_no_longer_needed"
+if TYPE_CHECKING:
+    from llm_loop.memory.state import LoopState
+
+NEEDED, NO_LONGER, NOTIFIED = "needs_human", "human_no_longer_needed", "person_notified"
+RESOLVE = "resolve"
+"""The request by which a person closes reasons."""
 START = "start"
 MOST = 32
+_OF_RUNS = frozenset(phase.value for phase in Phase)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +32,9 @@ class Intervention:
 
     ``phase`` is what was being done (disk, drive, start, ...), ``cause`` tells it from others of that phase, ``why`` is
     a sentence, ``attempted`` what the loop has tried, ``failure`` what that came to, ``what_to_do`` the mend.
-    ``is_global``: nothing goes on until it is mended.
+    ``run_id`` is the run that met it, ``subject`` the module, model or file that it is about, ``log`` the path of what
+    the failed attempt said. ``is_global``: nothing goes on until it is mended. ``notified``: its message was sent, or
+    given up. ``resolved``: a person has said that it is over, with a ``note``; it is closed at once.
     """
 
     NOW: ClassVar[str] = "now"
@@ -39,6 +49,17 @@ class Intervention:
     failure: str | None = None
     since_utc: str | None = None
     is_global: bool = False
+    run_id: str | None = None
+    subject: str | None = None
+    log: str | None = None
+    notified: bool = False
+    resolved: bool = False
+    note: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str | None]:
+        """What tells a reason from others: two of one key are the same one."""
+        return self.phase, self.cause, self.subject
 
     def to_json(self) -> dict[str, Any]:
         """Return the form of ``human_intervention_reasons``."""
@@ -47,13 +68,16 @@ class Intervention:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interventions:
-    """Hold the open reasons, oldest first; at most 32, the oldest are forgotten."""
+    """Hold the open reasons, oldest first; at most 32.
+
+    The oldest are forgotten, those last for which nothing goes on: many failures must not let launches go on.
+    """
 
     reasons: tuple[Intervention, ...] = ()
 
-    def of(self, phase: str, cause: str) -> Intervention | None:
-        """Return the open reason of that phase and cause, None for none."""
-        return next((one for one in self.reasons if (one.phase, one.cause) == (phase, cause)), None)
+    def of(self, phase: str, cause: str, subject: str | None = None) -> Intervention | None:
+        """Return the open reason of that phase, cause and subject, None for none."""
+        return next((one for one in self.reasons if one.key == (phase, cause, subject)), None)
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return the snapshot's form."""
@@ -70,12 +94,17 @@ def apply(before: Interventions, event: Event) -> Interventions:
     match event["event"]:
         case "needs_human":
             reason = reason_of(event)
-            others = tuple(one for one in before.reasons if (one.phase, one.cause) != (reason.phase, reason.cause))
-            return Interventions(reasons=(*others, reason)[-MOST:])
+            others = tuple(one for one in before.reasons if one.key != reason.key)
+            return Interventions(reasons=_remembered((*others, reason)))
         case "human_no_longer_needed":
             return _without(before, [one for one in before.reasons if one.id == event.get("id")])
         case "daemon_started":
             return _without(before, [one for one in before.reasons if one.phase == START])
+        case "person_notified":
+            return _changed(before, {event.get("id")}, lambda one: replace(one, notified=True))
+        case "request_answered" if event.get("request") == RESOLVE and event.get("accepted"):
+            note = event.get("note")
+            return _changed(before, set(event["reasons"]), lambda one: replace(one, resolved=True, note=note))
         case _:
             return before
 
@@ -93,7 +122,19 @@ def reason_of(event: Event) -> Intervention:
         failure=event.get("failure"),
         since_utc=event.get("ts_utc"),
         is_global=bool(event.get("is_global", phase == START)),
+        run_id=event.get("run_id"),
+        subject=event.get("subject"),
+        log=event.get("log"),
     )
+
+
+def global_reason(state: LoopState) -> Intervention | None:
+    """Return the oldest open reason of a run for which nothing else can run either, None for none.
+
+    Those of the machine (disk, drive, start) hold launches by themselves.
+    """
+    reasons = state.interventions.reasons
+    return next((one for one in reasons if one.is_global and not one.resolved and one.phase in _OF_RUNS), None)
 
 
 def id_of(seq: int) -> str:
@@ -101,5 +142,21 @@ def id_of(seq: int) -> str:
     return f"H{seq}"
 
 
+def _remembered(reasons: tuple[Intervention, ...]) -> tuple[Intervention, ...]:
+    """Return the reasons without the one that is too many."""
+    if len(reasons) <= MOST:
+        return reasons
+    forgotten = next((one for one in reasons[:-1] if not one.is_global), reasons[0])
+    return tuple(one for one in reasons if one is not forgotten)
+
+
 def _without(before: Interventions, closed: list[Intervention]) -> Interventions:
     return Interventions(reasons=tuple(one for one in before.reasons if one not in closed)) if closed else before
+
+
+def _changed(
+    before: Interventions, ids: set[str | None], change: Callable[[Intervention], Intervention]
+) -> Interventions:
+    if not any(one.id in ids for one in before.reasons):
+        return before
+    return Interventions(reasons=tuple(change(one) if one.id in ids else one for one in before.reasons))

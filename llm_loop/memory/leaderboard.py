@@ -8,6 +8,7 @@ Failed, cancelled and interrupted runs are listed apart and never ranked.
 from __future__ import annotations
 
 import statistics
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -19,6 +20,12 @@ from llm_loop.memory.noise import Measured, PooledSpread, TieBasis, pooled_sprea
 
 SCHEMA_VERSION = 1
 APART_SHOWN = 5
+TIE_BREAKERS = (
+    ("val_average_precision", "val_average_precision_presence"),
+    ("val_roc_auc", "val_roc_auc_presence"),
+)
+"""What orders equal means, larger first: average precision, then area under the ROC curve, by any of their names."""
+_UNTOLD = sys.float_info.max  # a place is kept as JSON, which knows no infinity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +34,8 @@ class Entry:
 
     ``value`` is the mean over ``seeds`` distinct seeds, ``sd`` their sample standard deviation (None for
     one seed), ``interval`` the 95 % interval of the one run (None for several), ``run_seconds`` the mean.
-    ``tied_with_best`` is None when no noise is known.
+    ``tied_with_best`` is None when no noise is known. ``average_precision`` and ``roc_auc`` are means over the runs
+    that told them.
     """
 
     rank: int
@@ -46,6 +54,8 @@ class Entry:
     config_hash: str | None
     stopped_early: bool
     score_source: str
+    average_precision: float | None = None
+    roc_auc: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +118,8 @@ def _entry_from_json(value: Mapping[str, Any]) -> Entry:
 def build(rows: Iterable[HistoryRow], metric: str, direction: Direction, top_k: int) -> Leaderboard:
     """Rank ``rows`` (one a run) by ``metric``.
 
-    Equal means are ordered by more seeds, then by the older run. A value that is not finite never ranks,
-    nor does one that was measured on other data than the latest.
+    Equal means are ordered by the tie-breakers, then by more seeds, then by the older run. A value that is not finite
+    never ranks, nor does one that was measured on other data than the latest.
     """
     rows = list(rows)
     data = next((row.data_hash for row in reversed(rows) if row.ranks and row.data_hash is not None), None)
@@ -134,7 +144,7 @@ def build(rows: Iterable[HistoryRow], metric: str, direction: Direction, top_k: 
         ranked_runs=ranked,
         entries=in_order(
             [entry_of(group, metric) for group in places[:top_k]],
-            pooled_spread(_values_by_seed(group, metric) for group in places),
+            pooled_spread(values_by_seed(group, metric) for group in places),
         ),
         apart_counts=dict(counts),
         apart=tuple(apart_run(row, metric) for row in apart[-APART_SHOWN:]),
@@ -150,8 +160,9 @@ def group_of(row: HistoryRow) -> tuple[str, bool]:
 def entry_of(group: Sequence[HistoryRow], metric: str) -> Entry:
     """Return the entry of one configuration's runs, oldest first, without its place."""
     results = [row.result for row in group if row.result is not None]
-    values = _values_by_seed(group, metric)
+    values = values_by_seed(group, metric)
     seconds = [row.run_seconds for row in group if row.run_seconds is not None]
+    average_precision, roc_auc = (mean_of_known(told) for told in zip(*map(tie_breakers_of, group), strict=True))
     own_interval = len(group) == 1 and results[0].metric == metric
     return Entry(
         rank=0,
@@ -170,10 +181,13 @@ def entry_of(group: Sequence[HistoryRow], metric: str) -> Entry:
         config_hash=group[0].config_hash,
         stopped_early=results[0].stopped_early,
         score_source=", ".join(dict.fromkeys(result.score_source for result in results)),
+        average_precision=average_precision,
+        roc_auc=roc_auc,
     )
 
 
-def _values_by_seed(group: Sequence[HistoryRow], metric: str) -> list[float]:
+def values_by_seed(group: Sequence[HistoryRow], metric: str) -> list[float]:
+    """Return one value a seed of a configuration's runs."""
     seeds = [row.result.seed if row.result is not None else None for row in group]
     return mean_by_seed(zip(seeds, [row.value_of(metric) for row in group], strict=True))
 
@@ -187,9 +201,34 @@ def mean_by_seed(measured: Iterable[tuple[int | None, float | None]]) -> list[fl
     return [mean_of(values) for values in seeds.values()]
 
 
-def _order(group: Sequence[HistoryRow], metric: str, direction: Direction) -> tuple[float, int]:
-    values = _values_by_seed(group, metric)
-    return -higher_is_better(mean_of(values), direction), -len(values)
+def _order(group: Sequence[HistoryRow], metric: str, direction: Direction) -> tuple[float, float, float, int]:
+    breakers = [mean_of_known(told) for told in zip(*map(tie_breakers_of, group), strict=True)]
+    return order_of(values_by_seed(group, metric), breakers, direction)
+
+
+def order_of(
+    values: Sequence[float], breakers: Sequence[float | None], direction: Direction
+) -> tuple[float, float, float, int]:
+    """Return what a configuration's place follows from, the smallest first; who told no tie-breaker stands behind."""
+    precision, auc = (_UNTOLD if told is None else -told for told in breakers)
+    return -higher_is_better(mean_of(values), direction), precision, auc, -len(values)
+
+
+def stands_for(group: Sequence[HistoryRow], metric: str, direction: Direction) -> HistoryRow:
+    """Return the run that stands for a configuration: the best of its seeds, the older one of equals."""
+    return max(group, key=lambda row: higher_is_better(row.value_of(metric) or 0.0, direction))
+
+
+def tie_breakers_of(row: HistoryRow) -> tuple[float | None, ...]:
+    """Return a run's tie-breakers, None where it told none."""
+    told = ([row.value_of(name) for name in names] for names in TIE_BREAKERS)
+    return tuple(next((value for value in values if value is not None), None) for values in told)
+
+
+def mean_of_known(told: Iterable[float | None]) -> float | None:
+    """Return the mean of what is known, None where nothing is."""
+    known = [value for value in told if value is not None]
+    return mean_of(known) if known else None
 
 
 def mean_of(values: Sequence[float]) -> float:
@@ -201,14 +240,15 @@ def in_order(entries: Sequence[Entry], pooled: PooledSpread | None) -> tuple[Ent
     """Return the entries, best first, with their places and ties."""
     ranked: list[Entry] = []
     for rank, entry in enumerate(entries, 1):
-        is_tied, basis = (None, None) if rank == 1 else tied(_measured(entries[0]), _measured(entry), pooled)
+        is_tied, basis = (None, None) if rank == 1 else tied(measured_of(entries[0]), measured_of(entry), pooled)
         ranked.append(replace(entry, rank=rank, tied_with_best=is_tied, tie_basis=basis))
     if any(entry.tied_with_best for entry in ranked):
         ranked[0] = replace(ranked[0], tied_with_best=True)
     return tuple(ranked)
 
 
-def _measured(entry: Entry) -> Measured:
+def measured_of(entry: Entry) -> Measured:
+    """Return what the noise of a place is judged by."""
     return Measured(mean=entry.value, n=entry.seeds, sd=entry.sd, interval=entry.interval)
 
 

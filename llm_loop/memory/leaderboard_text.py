@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from llm_loop.contract.paths import WorkspacePaths
-from llm_loop.memory.leaderboard import Entry, Leaderboard
+from llm_loop.memory.leaderboard import ApartRun, Entry, Leaderboard
 from llm_loop.memory.markdown_file import MarkdownFile, Written
 from llm_loop.memory.markdown_text import field_text
 from llm_loop.memory.noise import TieBasis
@@ -38,7 +38,20 @@ class LeaderboardFiles:
 
 def header(board: Leaderboard) -> tuple[str, ...]:
     """Return the column heads of ``text_rows``."""
-    return "#", board.metric, "seeds", "tied with best", "label", "model", "proposer", "seconds", "runs"
+    breakers = [name for name, _ in _breakers(board)]
+    return (
+        "#",
+        board.metric,
+        *breakers,
+        "seeds",
+        "tied with best",
+        "label",
+        "model",
+        "proposer",
+        "seconds",
+        "config",
+        "runs",
+    )
 
 
 def text_rows(board: Leaderboard) -> list[tuple[str, ...]]:
@@ -47,16 +60,27 @@ def text_rows(board: Leaderboard) -> list[tuple[str, ...]]:
         (
             str(entry.rank),
             value_text(entry),
+            *("-" if (told := told_of(entry)) is None else f"{told:.4g}" for _, told_of in _breakers(board)),
             str(entry.seeds),
             tie_text(entry),
             field_text(entry.label, _LABEL_CHARACTERS) + (" (stopped early)" if entry.stopped_early else ""),
             field_text(entry.model or "-", _LABEL_CHARACTERS),
             field_text(entry.proposer, _LABEL_CHARACTERS),
             "-" if entry.run_seconds is None else f"{entry.run_seconds:.1f}",
+            entry.config_hash or "-",
             _run_ids(entry),
         )
         for entry in board.entries
     ]
+
+
+def _breakers(board: Leaderboard) -> list[tuple[str, Callable[[Entry], float | None]]]:
+    """Return the heads and values of the tie-breakers that any entry has told."""
+    both: list[tuple[str, Callable[[Entry], float | None]]] = [
+        ("AP", lambda entry: entry.average_precision),
+        ("AUC", lambda entry: entry.roc_auc),
+    ]
+    return [(name, told_of) for name, told_of in both if any(told_of(entry) is not None for entry in board.entries)]
 
 
 def value_text(entry: Entry) -> str:
@@ -102,12 +126,13 @@ def _table(board: Leaderboard) -> list[str]:
         *lines,
         "",
         "A value after ± is the sample standard deviation over seeds; [low, high] is the run's own 95 % interval.",
-        *_tie_note(board),
+        *tie_notes(board),
         f"Scores are {sources.replace('_', '-')} on the validation images. The first of many looks better than it is.",
     ]
 
 
-def _tie_note(board: Leaderboard) -> list[str]:
+def tie_notes(board: Leaderboard) -> list[str]:
+    """Return a line for each way in which the ties of this board were judged."""
     bases = {entry.tie_basis for entry in board.entries}
     notes = []
     if TieBasis.SEEDS in bases:
@@ -129,12 +154,19 @@ def _apart_lines(board: Leaderboard) -> list[str]:
     if not board.apart_counts:
         return []
     counts = ", ".join(f"{count} {field_text(state, 40)}" for state, count in board.apart_counts.items())
-    lines = ["", "## Not ranked", "", f"{counts}. The last ones:", ""]
-    for run in board.apart:
-        cause = f" ({field_text(run.cause, 120)})" if run.cause else ""
-        partial = "" if run.partial_value is None else f", partial {board.metric} {run.partial_value:.4g}"
-        lines.append(f"- {run.run_id} {field_text(run.label, _LABEL_CHARACTERS)}: {run.state}{cause}{partial}")
-    return lines
+    shown = [f"- {line}" for line in apart_texts(board)]
+    return ["", "## Not ranked", "", f"{counts}. The last ones:", "", *shown]
+
+
+def apart_texts(board: Leaderboard) -> list[str]:
+    """Return one line a run that is listed apart, the last ones: how it ended, and the best that it logged."""
+    return [_apart_text(run, board.metric) for run in board.apart]
+
+
+def _apart_text(run: ApartRun, metric: str) -> str:
+    cause = f" ({field_text(run.cause, 120)})" if run.cause else ""
+    partial = "" if run.partial_value is None else f", partial {metric} {run.partial_value:.4g}"
+    return f"{run.run_id} {field_text(run.label, _LABEL_CHARACTERS)}: {run.state}{cause}{partial}"
 
 
 def _run_ids(entry: Entry) -> str:

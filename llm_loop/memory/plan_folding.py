@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from llm_loop.contract.procedure import ModelRepair
+from llm_loop.contract.run import Run
 from llm_loop.memory.journal import Event
 from llm_loop.memory.state import LoopState, Plan
 
@@ -18,12 +20,29 @@ def open_plan(state: LoopState) -> Plan:
 
 def _cycle_opened(state: LoopState, event: Event) -> LoopState:
     woken_by = tuple(event.get("woken_by", ()))
-    plan = Plan(cycle=event["cycle"], cycle_trace_id=event["cycle_trace_id"], agent=event["agent"], woken_by=woken_by)
-    runs = dict(state.runs)
+    plan = Plan(
+        cycle=event["cycle"],
+        cycle_trace_id=event["cycle_trace_id"],
+        agent=event["agent"],
+        woken_by=woken_by,
+        repairs=event.get("repairs"),
+    )
+    runs = with_model_repair(state.runs, plan.repairs, ModelRepair.ASKED)
     for wake in woken_by:
         if (run := runs.get(wake["run_id"] or "")) is not None:
             runs[run.run_id] = replace(run, wakes=(*run.wakes, wake["reason"]))
     return replace(state, cycle=event["cycle"], plan=plan, runs=runs)
+
+
+def with_model_repair(
+    runs: dict[str, Run], run_id: str | None, model: ModelRepair, word: str | None = None
+) -> dict[str, Run]:
+    """Return the runs, that one's repair by an agent as far as ``model`` says, where it is under repair."""
+    run = runs.get(run_id or "")
+    if run is None or run.procedure.trouble is None:
+        return dict(runs)
+    trouble = replace(run.procedure.trouble, model=model, model_word=word)
+    return {**runs, run.run_id: replace(run, procedure=replace(run.procedure, trouble=trouble))}
 
 
 def _call_intended(state: LoopState, event: Event) -> LoopState:

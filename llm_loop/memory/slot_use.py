@@ -7,9 +7,9 @@ thinks, a queue that is empty, a hold after failures or for want of disk, a memo
 
 Left out, neither busy nor idle, is what nobody could have used: the time while no daemon lived (a start begins a new
 span, where no attempt went on meanwhile; one that did was busy all along), that in which the configuration allowed
-fewer runs than there had been slots, the pauses of a person, so far as the slot was empty then, and an attempt that was
-lost, of which nobody knows how long it went on. A slot that never had a launch does not count. A hold that shall be
-booked apart goes the way of the pause: ``_HELD`` and ``_FREED`` name its events.
+fewer runs than there had been slots, the pauses of a person and the time in which packages are installed, so far as the
+slot was empty then, and an attempt that was lost, of which nobody knows how long it went on. A slot that never had a
+launch does not count.
 """
 
 from __future__ import annotations
@@ -72,13 +72,17 @@ class Slot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotUse:
-    """Hold all slots that had a launch, the first one first; ``held_since_s`` is when a person's pause began.
+    """Hold all slots that had a launch, the first one first.
 
+    ``held_since_s`` is when a pause or an install began, of those in ``held_by``. ``install_s`` sums the installs.
     ``most`` is how many runs may train at once, None in a journal of before that was told.
     """
 
     slots: tuple[Slot, ...] = ()
     held_since_s: float | None = None
+    held_by: tuple[str, ...] = ()
+    install_since_s: float | None = None
+    install_s: float = 0.0
     most: int | None = None
 
     def figures(self) -> list[SlotFigures]:
@@ -112,7 +116,7 @@ class SlotUse:
             count = max(1, min(slots, _MOST_SLOTS))
             return cls(slots=(Slot(busy_s=value["busy_s"] / count, **before),) * count)
         slots = tuple(Slot(**slot) for slot in slots)
-        return cls(slots=slots, held_since_s=value["held_since_s"], most=value.get("most"))
+        return cls(**{**value, "slots": slots, "held_by": tuple(value.get("held_by", ()))})
 
 
 def apply(use: SlotUse, event: Event) -> SlotUse:
@@ -124,7 +128,7 @@ def apply(use: SlotUse, event: Event) -> SlotUse:
 def _daemon_started(use: SlotUse, event: Event) -> SlotUse:
     """Let the spans of empty slots end; of an attempt it is not known yet whether it goes on."""
     slots = [_closed(slot) if slot.run_id is None else replace(slot, unwatched=True) for slot in use.slots]
-    return SlotUse(slots=tuple(slots), most=event.get("slots"))
+    return SlotUse(slots=tuple(slots), install_s=use.install_s, most=event.get("slots"))
 
 
 def _attempt_intended(use: SlotUse, event: Event) -> SlotUse:
@@ -186,16 +190,25 @@ def _used(slot: Slot, start_s: float, end_s: float) -> Slot:
 
 
 def _held(use: SlotUse, event: Event) -> SlotUse:
-    return replace(use, held_since_s=event.get("monotonic_s")) if use.held_since_s is None else use
+    now_s = event.get("monotonic_s")
+    if event["event"] == _INSTALL_BEGINS:
+        use = replace(use, install_since_s=now_s)
+    since_s = now_s if use.held_since_s is None else use.held_since_s
+    return replace(use, held_since_s=since_s, held_by=(*use.held_by, event["event"]))
 
 
 def _freed(use: SlotUse, event: Event) -> SlotUse:
     """Note how long the empty slots were held; it counts once they are used again."""
-    since_s, now_s = use.held_since_s, event.get("monotonic_s")
+    now_s = event.get("monotonic_s")
+    if event["event"] == _INSTALL_ENDS:
+        use = replace(use, install_s=use.install_s + _length(use.install_since_s, now_s), install_since_s=None)
+    held_by = tuple(one for one in use.held_by if _FREED_BY.get(one) != event["event"])
+    if held_by:
+        return replace(use, held_by=held_by)
+    since_s, use = use.held_since_s, replace(use, held_since_s=None, held_by=())
     if since_s is None or now_s is None:
-        return replace(use, held_since_s=None)
-    slots = tuple(_after_hold(slot, since_s, now_s) for slot in use.slots)
-    return replace(use, slots=slots, held_since_s=None)
+        return use
+    return replace(use, slots=tuple(_after_hold(slot, since_s, now_s) for slot in use.slots))
 
 
 def _after_hold(slot: Slot, since_s: float, now_s: float) -> Slot:
@@ -226,7 +239,8 @@ def _with(use: SlotUse, number: int, **changes: Any) -> SlotUse:
     return replace(use, slots=(*use.slots[: number - 1], slot, *use.slots[number:]))
 
 
-_HELD, _FREED = "paused", "resumed"
+_INSTALL_BEGINS, _INSTALL_ENDS = "environment_held", "environment_freed"
+_FREED_BY = {"paused": "resumed", _INSTALL_BEGINS: _INSTALL_ENDS}
 _CHANGES: dict[str, Callable[[SlotUse, Event], SlotUse]] = {
     "daemon_started": _daemon_started,
     "attempt_intended": _attempt_intended,
@@ -234,6 +248,6 @@ _CHANGES: dict[str, Callable[[SlotUse, Event], SlotUse]] = {
     "attempt_ended": _attempt_ended,
     "run_ended": _run_ended,
     "config_changed": _config_changed,
-    _HELD: _held,
-    _FREED: _freed,
+    **dict.fromkeys(_FREED_BY, _held),
+    **dict.fromkeys(_FREED_BY.values(), _freed),
 }

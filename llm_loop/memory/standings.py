@@ -1,13 +1,14 @@
 """The leaderboard, kept up to date run by run: what it costs does not grow with the runs behind it.
 
 ``leaderboard.build`` ranks a whole history and says what a leaderboard is; this comes to the same, one run at a time.
-Of a run that ranks four numbers stay in memory: its configuration's key, where its row begins in the history, value
-and seed. The rows of the first places alone are read again.
+Of a run that ranks six numbers stay in memory: its configuration's key, where its row begins in the history, value,
+seed and tie-breakers. The rows of the first places alone are read again.
 """
 
 from __future__ import annotations
 
 import base64
+import math
 from array import array
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter, deque
@@ -15,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from llm_loop.contract.result import Direction, higher_is_better
+from llm_loop.contract.result import Direction
 from llm_loop.memory.history import HistoryRow
 from llm_loop.memory.leaderboard import (
     APART_SHOWN,
@@ -27,7 +28,9 @@ from llm_loop.memory.leaderboard import (
     group_of,
     in_order,
     mean_by_seed,
-    mean_of,
+    mean_of_known,
+    order_of,
+    tie_breakers_of,
 )
 from llm_loop.memory.noise import spread_of, squares_of
 from llm_loop.memory.text_set import digest_of
@@ -37,8 +40,8 @@ _NO_SEED = -(2**63)
 _LARGEST_SEED = 2**62
 _OTHER_DATA = "on other data"
 
-Order = tuple[float, int, int, int]
-"""Minus score, minus seeds, where the first row begins, key: the smallest leads."""
+Order = tuple[float, float, float, int, int, int]
+"""Minus score, minus tie-breakers, minus seeds, where the first row begins, key: the smallest leads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,7 @@ class _Member:
     offset: int
     value: float
     seed: int | None
+    breakers: tuple[float | None, ...]
 
 
 class Standings:
@@ -53,8 +57,9 @@ class Standings:
 
     def __init__(self, metric: str, direction: Direction, data: str | None = None) -> None:
         self.metric, self.direction, self.data = metric, direction, data
-        # key, offset, value, seed; by key, then by age
-        self._columns: tuple[array[Any], ...] = array("Q"), array("Q"), array("d"), array("q")
+        # key, offset, value, seed, tie-breakers; by key, then by age
+        columns = (array("Q"), array("Q"), array("d"), array("q"), array("d"), array("d"))
+        self._columns: tuple[array[Any], ...] = columns
         self._ranked_configs = 0
         self._squares, self._freedom = 0.0, 0
         self._places: list[Order] = []  # the leading ones, in order
@@ -79,7 +84,8 @@ class Standings:
             self._put_apart(row, "without this metric" if row.ranks else row.state)
         else:
             seed = None if row.result is None or row.result.seed is None else int(row.result.seed)
-            self._rank(_key(row), _Member(offset=offset, value=value, seed=seed))
+            member = _Member(offset=offset, value=value, seed=seed, breakers=tie_breakers_of(row))
+            self._rank(_key(row), member)
 
     def board(self, top_k: int, row_at: Callable[[int], HistoryRow]) -> Leaderboard:
         """Return the leaderboard of the first places; ``row_at`` reads the row that begins at an offset."""
@@ -129,14 +135,20 @@ class Standings:
     # ------------------------------------------------------------ one configuration
 
     def _members(self, key: int) -> list[_Member]:
-        keys, offsets, values, seeds = self._columns
+        keys, offsets, values, seeds, *breakers = self._columns
         return [
-            _Member(offset=offsets[at], value=values[at], seed=None if seeds[at] == _NO_SEED else seeds[at])
+            _Member(
+                offset=offsets[at],
+                value=values[at],
+                seed=None if seeds[at] == _NO_SEED else seeds[at],
+                breakers=tuple(None if math.isnan(column[at]) else column[at] for column in breakers),
+            )
             for at in range(bisect_left(keys, key), bisect_right(keys, key))
         ]
 
     def _order(self, key: int, members: list[_Member], values: list[float]) -> Order:
-        return -higher_is_better(mean_of(values), self.direction), -len(values), members[0].offset, key
+        breakers = [mean_of_known(told) for told in zip(*(one.breakers for one in members), strict=True)]
+        return (*order_of(values, breakers, self.direction), members[0].offset, key)
 
     def _entry(self, key: int, row_at: Callable[[int], HistoryRow]) -> Entry:
         return entry_of([row_at(member.offset) for member in self._members(key)], self.metric)
@@ -158,7 +170,8 @@ class Standings:
             self._ranked_configs += 1
         at = bisect_right(self._columns[0], key)
         seed = _NO_SEED if member.seed is None else member.seed % _LARGEST_SEED
-        for column, number in zip(self._columns, (key, member.offset, member.value, seed), strict=True):
+        breakers = (math.nan if told is None else told for told in member.breakers)
+        for column, number in zip(self._columns, (key, member.offset, member.value, seed, *breakers), strict=True):
             column.insert(at, number)
         self._entries.pop(key, None)
         members = self._members(key)
@@ -197,5 +210,5 @@ def _key(row: HistoryRow) -> int:
 
 
 def _order_of(value: list[Any]) -> Order:
-    score, seeds, offset, key = value
-    return float(score), int(seeds), int(offset), int(key)
+    score, precision, auc, seeds, offset, key = value
+    return float(score), float(precision), float(auc), int(seeds), int(offset), int(key)

@@ -14,6 +14,7 @@ from llm_loop.contract.context import Streaks
 from llm_loop.contract.run import Run, RunState
 from llm_loop.errors import CorruptFileError
 from llm_loop.memory.agent_use import AgentUse
+from llm_loop.memory.finish_up import FinishUpState
 from llm_loop.memory.interventions import Interventions
 from llm_loop.memory.mentor_worth import MentorWorth
 from llm_loop.memory.queue import QueueState
@@ -34,7 +35,8 @@ class Plan:
     mentor's word. ``review`` is that word's record once it is there. ``woken_by`` are the reasons, run by run, for
     which the worker is asked although each slot has its next decision; () for a cycle that fills a slot. ``running``
     are the runs that the one asked last was shown as running; None in a journal of before that was kept.
-    ``has_replaced``: the staged run that a woken worker's decision stands in for was dropped already.
+    ``has_replaced``: the staged run that a woken worker's decision stands in for was dropped already. ``repairs`` is
+    the failed run that this cycle shall mend, None for a cycle that mends none.
     """
 
     cycle: int
@@ -50,6 +52,12 @@ class Plan:
     woken_by: tuple[dict[str, Any], ...] = ()
     running: tuple[str, ...] | None = None
     has_replaced: bool = False
+    repairs: str | None = None
+
+    @property
+    def is_aside(self) -> bool:
+        """Tell whether the cycle is beside those that fill the slots: its worker was woken, or mends a run."""
+        return bool(self.woken_by) or self.repairs is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +89,7 @@ class LoopState:
     streaks: Streaks = field(default_factory=Streaks)
     interventions: Interventions = field(default_factory=Interventions)
     queue: QueueState = field(default_factory=QueueState)
+    finish_up: FinishUpState = field(default_factory=FinishUpState)
     schema_version: int = SCHEMA_VERSION
 
     def in_state(self, *states: RunState) -> list[Run]:
@@ -134,7 +143,7 @@ def load(path: Path) -> LoopState | None:
         raise CorruptFileError(path, f"not a state of this version ({type(error).__name__}: {error})") from error
 
 
-_LATER: frozenset[str] = frozenset({"interventions", "queue", "code_looks"})
+_LATER: frozenset[str] = frozenset({"interventions", "queue", "code_looks", "finish_up"})
 """Fields of the state that the first snapshots did not hold: missing there they have their default."""
 _FOLDED: dict[str, Any] = {
     "slot_use": SlotUse,
@@ -143,4 +152,5 @@ _FOLDED: dict[str, Any] = {
     "mentor_worth": MentorWorth,
     "interventions": Interventions,
     "queue": QueueState,
+    "finish_up": FinishUpState,
 }

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from llm_loop.contract.outside_file import open_outside, read_outside
+from llm_loop.contract.outside_file import open_outside, read_outside, tail_outside
 
 MAX_LINE_BYTES = 20_000
 MAX_DICT_BYTES = 2_000
@@ -103,12 +103,7 @@ def rows_of_metrics_json(path: Path) -> list[Row]:
 
 def rows_of_file(path: Path, max_bytes: int = 4_000_000) -> list[Row]:
     """Return the rows on the lines of a file, the last ``max_bytes`` of it; of printed dicts the last 200 kB."""
-    try:
-        with open_outside(path) as stream:
-            stream.seek(max(0, path.stat().st_size - max_bytes))
-            lines = stream.read(max_bytes).split(b"\n")
-    except OSError:
-        return []
+    lines = tail_outside(path, max_bytes).split(b"\n")
     return _rows_from_the_last(lines, max_bytes, MAX_DICTS_BYTES)
 
 
@@ -135,6 +130,12 @@ def finite(value: Any) -> float | None:
     except OverflowError:  # an integer of more than 308 digits
         return None
     return number if math.isfinite(number) else None
+
+
+def is_finite_row(row: Row, metric: str) -> bool:
+    """Tell whether the loss and the metric of a reported epoch are finite, as far as they are numbers at all."""
+    values = (row.get(name) for name in ("train_loss", "loss", metric))
+    return all(not isinstance(value, float) or math.isfinite(value) for value in values)
 
 
 def best_row(rows: Iterable[Row], metric: str, direction: str) -> Row | None:

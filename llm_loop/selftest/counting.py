@@ -69,7 +69,7 @@ def count_events(events: Events) -> dict[str, int]:
         "runs staged twice": _doubled(staged),
         "runs without an end": len(set(staged) - set(ended)),
         "runs ended twice": _doubled(ended),
-        "runs lost": ends["lost"] + ends["failed"],
+        "runs lost": ends["lost"] + ends["failed"] + ends["needs_human"],
         "cycles without an end": len(set(opened) - set(closed)),
         "cycles closed twice": _doubled(closed),
         "attempts intended twice": _doubled(attempts),

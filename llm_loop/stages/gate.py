@@ -18,6 +18,7 @@ from llm_loop.stages.gate_rules.calls import Move
 from llm_loop.stages.gate_rules.code_change import judge_code_change
 from llm_loop.stages.gate_rules.fields import LONGEST_COMMAND, has_control_character, judge_fields
 from llm_loop.stages.gate_rules.forbidden import judge_forbidden
+from llm_loop.stages.gate_rules.own_code import judge_own_code
 from llm_loop.stages.gate_rules.places import Places
 from llm_loop.stages.gate_rules.run_files import LARGEST_BYTES, MOST_FILES, judge_run_files
 from llm_loop.stages.gate_rules.unfolded import judge_unfolded
@@ -34,6 +35,7 @@ def judge(decision: Decision, context: GateContext) -> Verdict:
     issues = list(judge_fields(decision, context))
     if decision.action is Action.RUN_COMMAND:
         issues += judge_run_files(decision)
+        issues += judge_own_code(decision, context)
         issues += judge_forbidden(decision, context.forbidden_approaches)
         if _is_readable(decision):
             issues += _judge_run(decision, context)

@@ -208,7 +208,7 @@ class Memory:
 
     def _remember_run(self, event: Event) -> None:
         row = HistoryRow.from_json({**event["row"], "seq": event["seq"]})
-        if row.attempts == 0:  # dropped before it was launched: its cycle says so, there is nothing to remember
+        if row.attempts == 0 and row.failure is None:  # dropped before its launch: its cycle says so
             return
         delta = None if row.result is None else self.index.delta_to_best(row.result.value, row.data_hash)
         if self._past.append(row) and row.result is not None:

@@ -6,12 +6,11 @@ silence for too long) and what people see meanwhile (epoch, loss, metric, time l
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from llm_loop.runs.progress import LogReader, Row, RowReader, finite, rows_of_metrics_json
+from llm_loop.runs.progress import LogReader, Row, RowReader, finite, is_finite_row, rows_of_metrics_json
 from llm_loop.system import files
 from llm_loop.system.clock import Every
 
@@ -175,8 +174,7 @@ class RunWatch:
             progress.epochs = int(row["epochs"]) if finite(row.get("epochs")) is not None else progress.epochs
             progress.loss = next((v for k in ("train_loss", "loss") if (v := finite(row.get(k))) is not None), None)
             self._take_value(finite(row.get(self._metric)))
-            values = (row.get(name) for name in ("train_loss", "loss", self._metric))
-            is_finite = all(not isinstance(value, float) or math.isfinite(value) for value in values)
+            is_finite = is_finite_row(row, self._metric)
             progress.is_finite &= is_finite
             progress.not_finite_rows = 0 if is_finite else progress.not_finite_rows + 1
             self._compare_loss()

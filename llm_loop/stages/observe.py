@@ -14,12 +14,13 @@ from llm_loop.memory.history_index import HistoryIndex
 from llm_loop.memory.state import LoopState, Plan
 from llm_loop.stages.observing.agent_context import Told, gather_context
 from llm_loop.stages.observing.known_runs import known_run, open_run, with_withdrawn, withdrawn_run
-from llm_loop.stages.observing.run_params import decided_params, flatten
+from llm_loop.stages.observing.run_params import flatten, params_in, params_of_run
 from llm_loop.stages.observing.search_space_file import read_search_space
 
-__all__ = ["decided_params", "domain_of", "flatten", "observe", "read_search_space", "withdrawn_run"]
+__all__ = ["domain_of", "flatten", "observe", "params_in", "params_of_run", "read_search_space", "withdrawn_run"]
 
 MAX_BOOTSTRAP_ATTEMPTS = 3
+_ACTIVE = (RunState.RUNNING, RunState.QUEUED, RunState.REPAIRING, RunState.INTERRUPTED)
 NO_STREAKS = Streaks()
 ARCHITECTURE, NO_NEW_EVIDENCE = "architecture_alternatives", "no_new_evidence"
 """Notes that the review stage puts among the reasons of a review."""
@@ -49,16 +50,18 @@ def observe(
     ``new_results_since_challenge`` are told to the mentor; the notes among the review's reasons stand in for them.
 
     Reads the search space and its base configuration, so that a person's edit counts from the next
-    call on; raises ConfigError when one of them does not parse. Everything else that it reads, the ends of notes, logs
-    and curves, may be missing.
+    call on; raises ConfigError when one of them does not parse. Everything else that it reads, the ends of notes, logs,
+    curves and of the journal, may be missing.
     """
     space, base = read_search_space(config)
+    paths = paths or WorkspacePaths(config.workspace_root)
     rows = list(history)
     if new_results_since_challenge is None and NO_NEW_EVIDENCE in plan.review_reasons:
         new_results_since_challenge = 0
     told = Told(
         streaks=streaks,
         finish_up=finish_up,
+        run_to_mend=plan.repairs,
         wants_architecture_alternatives=wants_architecture_alternatives or ARCHITECTURE in plan.review_reasons,
         new_results_since_challenge=new_results_since_challenge,
     )
@@ -69,9 +72,7 @@ def observe(
         domain=domain_of(config),
         training_repo_root=str(config.training_repo_root),
         history=with_withdrawn([known_run(row, config.selection_metric) for row in rows], state.queue.withdrawn),
-        active_runs=tuple(
-            open_run(run) for run in state.in_state(RunState.RUNNING, RunState.QUEUED, RunState.INTERRUPTED)
-        ),
+        active_runs=tuple(map(open_run, state.in_state(*_ACTIVE))),
         staged_runs=tuple(open_run(run) for run in state.in_state(RunState.STAGED)),
         open_todos=open_todos,
         open_todo_count=len(open_todos),
@@ -92,7 +93,7 @@ def observe(
             rows=rows,
             open_todos=open_todos,
             config=config,
-            paths=paths or WorkspacePaths(config.workspace_root),
+            paths=paths,
             told=told,
         ),
     )

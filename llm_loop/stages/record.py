@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llm_loop.contract.outside_file import open_outside, read_outside
+from llm_loop.contract.outside_file import open_outside, read_outside, tail_outside
 from llm_loop.contract.result import Direction, Result, higher_is_better
 from llm_loop.contract.run import RunState
-from llm_loop.contract.stop_reasons import CANCELLED, FAULTS, PATTERN, SHUTDOWN
+from llm_loop.contract.stop_reasons import CANCELLED, DIVERGED, FAULTS, NAN, PATTERN, SHUTDOWN
 from llm_loop.errors import ContractError, CorruptFileError
 from llm_loop.runs.progress import Row, best_row, finite, rows_of_file, rows_of_metrics_json
 from llm_loop.system import files
@@ -24,6 +24,7 @@ from llm_loop.system.processes import EndCause, Ending
 
 FOREIGN_MARK = "metrics_before.json"
 MAX_RESULT_BYTES = 1_000_000
+_TAIL_BYTES = 4_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,10 +85,15 @@ def _after_a_stop(
     ending: Ending, stop_reason: str | None, result: Result | None, metrics: dict[str, float] | None
 ) -> Outcome:
     cause = stop_reason or ("max_run_seconds" if ending.cause is EndCause.DEADLINE else "stop_file")
-    if result is not None and not cause.startswith(PATTERN):
+    if result is not None and not cause.startswith(PATTERN) and not _only_got_worse(cause, result):
         return Outcome(state=RunState.COMPLETED, cause=cause, result=result, metrics=metrics)
     failed = cause.startswith(FAULTS) or ending.cause is EndCause.DEADLINE
     return Outcome(state=RunState.FAILED if failed else RunState.CANCELLED, cause=cause, detail=ending.detail)
+
+
+def _only_got_worse(cause: str, result: Result) -> bool:
+    """Tell whether a run that broke down has nothing to show but its beginning: it may be mended and tried again."""
+    return cause in (NAN, DIVERGED) and result.best_epoch is not None and result.best_epoch <= 1
 
 
 def _result(evidence: Evidence, *, stopped: bool) -> tuple[Result | None, dict[str, float] | None]:
@@ -204,10 +210,4 @@ def _last_words(evidence: Evidence) -> str | None:
 
 
 def _tail(log: Path) -> str:
-    """Return the last 4,000 bytes of a log; "" when it is no file any more."""
-    try:
-        with open_outside(log) as stream:
-            stream.seek(max(0, log.stat().st_size - 4000))
-            return stream.read(4000).decode("utf-8", "replace")
-    except OSError:
-        return ""
+    return tail_outside(log, _TAIL_BYTES).decode("utf-8", "replace")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -131,6 +132,13 @@ class Jobs:
         _ask_to_end(job.folder)
         return JobOutcome(why=f"no answer {_BEYOND_DEADLINE_S:g} s after its deadline", is_late=True)
 
+    def drop(self, name: str) -> None:
+        """Ask an open job to end, and forget it; nothing is started before it has ended."""
+        job = self._open.pop(name, None)
+        if job is not None and job.is_started and job.failed is None:
+            _ask_to_end(job.folder)
+            self._left.append(job.folder)
+
     def end_all(self) -> None:
         """Ask every open job to end, and wait a moment until they have; else their keepers see to it."""
         working = [job.folder for job in self._open.values() if job.is_started and job.failed is None]
@@ -196,10 +204,12 @@ def _outcome(folder: Path, ending: Ending) -> JobOutcome:
 
 
 def _remove(folder: Path) -> None:
-    """Remove the plain files of a job's folder, and the folder; what cannot go now goes at the next start."""
+    """Remove a job's folder with what its child left in it; what cannot go now goes at the next start."""
     with suppress(OSError):
-        for file in folder.iterdir():
-            if file.is_file() and not file.is_symlink():
+        for entry in folder.iterdir():
+            if entry.is_file() and not entry.is_symlink():
                 with suppress(FileWriteError):
-                    files.remove(file)
+                    files.remove(entry)
+            elif entry.is_dir() and not entry.is_symlink():  # of a child that was ended hard; no link is followed
+                shutil.rmtree(entry, ignore_errors=True)
         folder.rmdir()

@@ -59,7 +59,7 @@ def try_lock(descriptor: int) -> bool:
 def is_locked(path: str | Path) -> bool:
     """Tell whether somebody holds the lock, without taking it; a missing file is not locked."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would keep it waiting
     except FileNotFoundError:
         return False
     try:

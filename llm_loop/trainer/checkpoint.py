@@ -16,20 +16,25 @@ from torch import Tensor
 
 from llm_loop.contract.run import CHECKPOINT
 from llm_loop.system import files
-from llm_loop.trainer.failures import CheckpointError
+from llm_loop.trainer.failures import CheckpointError, is_of_host_memory
+from llm_loop.trainer.settings import Settings
+from llm_loop.trainer.settings_file import flatten, to_mapping
 
 SHARE_OF_TIME = 0.05
 """What writing checkpoints may cost at most, as a share of the training's time."""
-_VERSION = 1
+_VERSION = 2
+_EARLIER = range(1, _VERSION)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
     """Hold a training at the end of an epoch.
 
-    ``params`` are the flat settings, ``spent_s`` the seconds trained so far, over all attempts. ``model``,
-    ``best_model`` and ``optimizer`` are state dicts, ``best_model`` None where this epoch is the best. ``generators``
-    are the states of the random generators by name, ``shuffling`` numpy's as JSON.
+    ``params`` are the flat settings, ``spent_s`` the seconds trained so far, over all attempts. ``model``, ``average``,
+    ``best_model``, ``optimizer`` and ``scaler`` are state dicts; ``average`` and ``scaler`` are None where there is
+    none, ``best_model`` where this epoch is the best. ``best_predictions`` are the parts of those by name,
+    ``sample_losses`` (training images) what hard_negative knows. ``generators`` are the states of the random
+    generators by name, ``shuffling`` numpy's as JSON.
     """
 
     params: dict[str, Any]
@@ -39,10 +44,13 @@ class Checkpoint:
     rows: list[dict[str, Any]]
     best_epoch: int
     best_value: float
-    best_logits: Tensor
+    best_predictions: dict[str, Tensor | None]
     model: dict[str, Any]
+    average: dict[str, Any] | None
     best_model: dict[str, Any] | None
     optimizer: dict[str, Any]
+    scaler: dict[str, Any] | None
+    sample_losses: Tensor | None
     generators: dict[str, Any]
     shuffling: str
 
@@ -52,22 +60,29 @@ class Checkpoint:
         file = path / CHECKPOINT if path.is_dir() else path
         try:
             value = torch.load(file, map_location="cpu", weights_only=True)
-            if value.pop("version") != _VERSION:
-                raise CheckpointError(file, "it is of another version of this trainer")
-            return cls(**value)
+            if (version := value.pop("version")) != _VERSION:
+                which = "an earlier version" if version in _EARLIER else "another version"
+                raise CheckpointError(file, f"it is of {which} of this trainer, which kept other things")
+            later = flatten(to_mapping(Settings().resolved()))  # what it does not know was as it is by default
+            return cls(**value | {"params": later | value["params"]})
         except FileNotFoundError as error:
             raise CheckpointError(file, "there is none") from error
         except (AttributeError, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+            if is_of_host_memory(error):
+                raise
             raise CheckpointError(file, f"it cannot be read ({type(error).__name__})") from error
         except pickle.UnpicklingError as error:
             raise CheckpointError(file, "it holds more than weights and numbers") from error
 
-    def refuse_other(self, params: dict[str, Any], data_hash: str, path: Path) -> None:
-        """Raise CheckpointError unless this checkpoint is of a training with these settings on these images."""
+    def refuse_other(self, params: dict[str, Any], data_hash: str | None, path: Path) -> None:
+        """Raise CheckpointError unless this checkpoint is of a training with these settings on these images.
+
+        ``data_hash`` None: the images are not known yet.
+        """
         other = [key for key in params.keys() | self.params.keys() if params.get(key) != self.params.get(key)]
         if other:
             raise CheckpointError(path, f"it is of other settings: {', '.join(sorted(other)[:4])}")
-        if self.data_hash != data_hash:
+        if data_hash is not None and self.data_hash != data_hash:
             raise CheckpointError(path, "it is of other images")
 
 
@@ -90,7 +105,7 @@ class Resume:
         """Return the checkpoint there. Raises CheckpointError where an order cannot be followed."""
         return self._unless_offer(lambda: Checkpoint.load(self.path))
 
-    def fitting(self, checkpoint: Checkpoint, params: dict[str, Any], data_hash: str) -> Checkpoint | None:
+    def fitting(self, checkpoint: Checkpoint, params: dict[str, Any], data_hash: str | None) -> Checkpoint | None:
         """Return the checkpoint if it is of this training. Raises CheckpointError as ``load`` does."""
 
         def look() -> Checkpoint:

@@ -7,15 +7,23 @@
      +- DataError                 3  no images, unreadable images, too few classes
      +- NonFiniteLossError        4  the loss became NaN or infinite
      +- OutOfDeviceMemoryError    5  the CUDA device has no memory left
+     +- OutOfHostMemoryError      6  the machine has none left, or this process may not have more
 
 Anything else ends with 1.
 """
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from llm_loop.errors import ConfigError, LoopError
+
+_SMALLER = (
+    "lower training.batch_size (training.accumulate_steps makes up for it) or data.image_size, or take a smaller model"
+)
 
 
 class UnsupportedModelError(ConfigError):
@@ -59,5 +67,38 @@ class OutOfDeviceMemoryError(LoopError):
     def __init__(self, device: str, batch_size: int, image_size: int) -> None:
         super().__init__(
             f"out of memory on {device} with training.batch_size {batch_size} at {image_size} x {image_size} pixels\n"
-            "lower training.batch_size or data.image_size, or take a smaller model"
+            f"{_SMALLER}"
         )
+
+
+class OutOfHostMemoryError(LoopError):
+    """Say which batch was to be trained on when the machine's memory was out."""
+
+    exit_code = 6
+
+    def __init__(self, batch_size: int, image_size: int) -> None:
+        super().__init__(
+            f"out of memory on the CPU: training.batch_size {batch_size}, data.image_size {image_size}: "
+            "cannot allocate memory\n"
+            f"{_SMALLER}, or fewer images"
+        )
+
+
+def is_of_host_memory(error: BaseException) -> bool:
+    """Tell whether Python, numpy, torch, Pillow or the system says with ``error`` that the memory of the CPU is out."""
+    if isinstance(error, RuntimeError):
+        return "DefaultCPUAllocator:" in str(error)
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM or str(error).startswith("out of memory")  # the second is Pillow's
+    return isinstance(error, MemoryError)
+
+
+@contextmanager
+def host_memory_named(batch_size: int, image_size: int) -> Iterator[None]:
+    """Raise OutOfHostMemoryError in the place of whatever says that the memory of the CPU is out."""
+    try:
+        yield
+    except (MemoryError, RuntimeError, OSError) as error:
+        if not is_of_host_memory(error):
+            raise
+        raise OutOfHostMemoryError(batch_size, image_size) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import platform
@@ -14,9 +15,10 @@ from llm_loop import __version__
 from llm_loop.contract.result import Result, higher_is_better
 from llm_loop.contract.run import CHECKPOINT
 from llm_loop.system import files
-from llm_loop.trainer import settings_file
+from llm_loop.trainer import settings_file, torchvision_guard
+from llm_loop.trainer.choices import Precision
 from llm_loop.trainer.fit import FitReport
-from llm_loop.trainer.image_set import Dataset
+from llm_loop.trainer.images.image_set import Dataset
 from llm_loop.trainer.settings import Settings
 
 METRICS_LINES = "metrics.jsonl"
@@ -25,6 +27,10 @@ BEST_MODEL = "best_model.pt"
 RESULT = "result.json"
 SETTINGS = "resolved_config.yaml"
 ENVIRONMENT = "environment.json"
+PREDICTIONS = "predictions.npz"
+CURVES = "curves.png"
+SHEET = "predictions.png"
+_ALL = (RESULT, METRICS, METRICS_LINES, PREDICTIONS, BEST_MODEL, CHECKPOINT, SETTINGS, ENVIRONMENT, CURVES, SHEET)
 
 
 class RunFolder:
@@ -36,10 +42,20 @@ class RunFolder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    def expect_place(self) -> None:
+        """Raise the OSError of ``clear`` where a file stands in the folder's way; touch nothing."""
+        if self._folder.is_dir():
+            return
+        if self._folder.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self._folder))
+        above = next((place for place in self._folder.parents if place.exists()), None)
+        if above is not None and not above.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(self._folder))
+
     def clear(self) -> None:
         """Make the folder and remove the outputs of an earlier training in it, the result first."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        for name in (RESULT, METRICS, METRICS_LINES, BEST_MODEL, CHECKPOINT, SETTINGS, ENVIRONMENT):
+        for name in _ALL:
             files.remove(self._folder / name)
 
     def write_settings(self, settings: Settings) -> None:
@@ -72,13 +88,17 @@ class RunFolder:
         }
         files.replace_json(self._folder / METRICS, value)
 
+    def write_bytes(self, name: str, data: bytes) -> None:
+        """Save a file of another kind, such as PREDICTIONS or a picture."""
+        files.replace_bytes(self._folder / name, data)
+
     def write_result(self, result: Result) -> None:
         """Save the result."""
         files.replace_json(self._folder / RESULT, result.to_json())
 
 
 def make_result(
-    report: FitReport, settings: Settings, data: Dataset, interval: tuple[float, float], run_seconds: float
+    report: FitReport, settings: Settings, data: Dataset, interval: tuple[float, float] | None, run_seconds: float
 ) -> Result:
     """Return the result of a training in the form of the result contract."""
     metric, training = settings.selection.metric, settings.training
@@ -101,6 +121,7 @@ def make_result(
         stopped_early=report.stopped_early,
         trainer_version=__version__,
         data_hash=data.data_hash,
+        sealed_hash=None if data.sealed is None else data.sealed["hash"],
         interval=interval,
         model=settings.model.name,
         run_seconds=round(run_seconds, 3),
@@ -108,12 +129,12 @@ def make_result(
 
 
 def environment(
-    device: torch.device, threads: int, torchvision: str | None, data: Dataset, resumed_after: int | None
+    device: torch.device, precision: Precision, settings: Settings, data: Dataset, resumed_after: int | None
 ) -> dict[str, Any]:
     """Return versions, device, threads and data facts; nothing of the process environment.
 
-    ``torchvision`` is the guard's answer, or None when the model needed no torchvision; ``resumed_after`` the epoch
-    after which an earlier attempt was gone on with, or None.
+    ``precision`` is the arithmetic that was chosen, ``resumed_after`` the epoch after which an earlier attempt was
+    gone on with, or None.
     """
     cuda = device.type == "cuda"
     return {
@@ -121,12 +142,14 @@ def environment(
         "python": platform.python_version(),
         "platform": platform.platform(),
         "torch": torch.__version__,
-        "torchvision_guard": torchvision,
+        "torchvision_guard": torchvision_guard.answer(),
         "device": str(device),
         "device_name": torch.cuda.get_device_name(device) if cuda else platform.processor() or platform.machine(),
         "cuda": torch.version.cuda if cuda else None,
-        "threads": threads,
+        "precision": precision.value,
+        "threads": torch.get_num_threads(),
         "host_cpus": os.cpu_count(),
+        "effective_batch_size": settings.training.effective_batch_size,
         "resumed_after_epoch": resumed_after,
         "data": data.summary(),
     }

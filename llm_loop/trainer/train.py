@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +14,41 @@ import torch
 from torch import Tensor
 
 from llm_loop.errors import ConfigError
-from llm_loop.trainer import metrics, outputs, torchvision_guard
+from llm_loop.trainer import outputs, stopwatch
 from llm_loop.trainer.checkpoint import Checkpoint, CheckpointFile, Resume
-from llm_loop.trainer.digits import load_digits
+from llm_loop.trainer.device import choose_device, repeatable
 from llm_loop.trainer.failures import OutOfDeviceMemoryError
 from llm_loop.trainer.fit import FitReport, fit
-from llm_loop.trainer.image_folder import load_image_folder
-from llm_loop.trainer.image_set import Dataset, ImageSet
-from llm_loop.trainer.models import build_model
-from llm_loop.trainer.settings import DataSource, Metric, Settings
+from llm_loop.trainer.images.image_set import Dataset, ImageSet
+from llm_loop.trainer.images.load import load_data
+from llm_loop.trainer.networks.build import build_model
+from llm_loop.trainer.networks.model import Model
+from llm_loop.trainer.precision import choose_arithmetic
+from llm_loop.trainer.progress_line import ProgressLine
+from llm_loop.trainer.saved_predictions import SavedPredictions, truth_hash
+from llm_loop.trainer.scoring.score import interval as interval_of
+from llm_loop.trainer.screen import epoch_line, say, tell_data, tell_model, tell_result
+from llm_loop.trainer.settings import Settings
 from llm_loop.trainer.settings_file import flatten, to_mapping
 from llm_loop.trainer.stop_request import StopRequest
+from llm_loop.trainer.stopwatch import Stopwatch
 
-_NAMED_SKIPS = 20
 _STATISTICS_CHUNK = 256
+_COMPILERS = ("torch._dynamo", "torch._inductor", "torch._functorch")
 
 
-def train(settings: Settings, output_dir: Path, stop: StopRequest, resume: Resume | None = None) -> None:
+def train(
+    settings: Settings,
+    output_dir: Path,
+    stop: StopRequest,
+    resume: Resume | None = None,
+    *,
+    profile: bool = False,
+) -> None:
     """Train as ``settings`` say and leave everything in ``output_dir``; ``resume`` names where to go on.
 
-    Raises ConfigError, CheckpointError, DataError, NonFiniteLossError, OutOfDeviceMemoryError, and OSError or
-    FileWriteError when the folder cannot be written.
+    ``profile`` tells where the time goes. Raises ConfigError, CheckpointError, DataError, NonFiniteLossError,
+    OutOfDeviceMemoryError, and OSError or FileWriteError when the folder cannot be written.
     """
     started = time.monotonic()
     resumed = None if resume is None else resume.load()  # before the folder is cleared: it may lie there
@@ -41,41 +57,41 @@ def train(settings: Settings, output_dir: Path, stop: StopRequest, resume: Resum
     folder.write_settings(settings)
     torch.set_num_threads(settings.training.threads)
     device = choose_device(settings.training.device)
+    arithmetic = choose_arithmetic(settings.training.precision, device)
     data = load_data(settings)
-    _tell_data(data)
+    tell_data(data)
     if resume is not None and resumed is not None:
         resumed = resume.fitting(resumed, flatten(to_mapping(settings)), data.data_hash)
     checkpoints = CheckpointFile(output_dir)
-    try:
-        report = _fit(settings, data, device, folder, stop, checkpoints, resumed)
-    except torch.OutOfMemoryError as error:
-        size = settings.data.image_size or 0
-        raise OutOfDeviceMemoryError(str(device), settings.training.batch_size, size) from error
+    watch = Stopwatch(device, on=profile)
+    with _named(settings, device), repeatable(device, strictly=settings.training.deterministic):
+        model = make_model(settings, data).to(device)
+        resumed_after = None if resumed is None else len(resumed.rows)
+        facts = outputs.environment(device, arithmetic.precision, settings, data, resumed_after)
+        folder.write_environment(facts)
+        tell_model(settings, model, facts)
+        report = _fit(model, settings, data, device, folder, stop, checkpoints, resumed, watch)
     spent_s = time.monotonic() - started + (0.0 if resumed is None else resumed.spent_s)
-    interval = metrics.bootstrap_interval(settings.selection.metric, report.best_logits, data.val.labels)
-    folder.write_metrics(report, settings)
-    folder.write_result(outputs.make_result(report, settings, data, interval, spent_s))
+    _write_all(folder, report, settings, data, facts, watch, spent_s)
     if not report.stopped_early:
         checkpoints.remove()  # nothing is left to go on with
-    _tell_result(report, settings, interval, stop)
+    if report.stopped_early:
+        say(f"ended early on request ({stop.asked_by})")
 
 
-def load_data(settings: Settings) -> Dataset:
-    """Return the images that the settings name. Raises DataError."""
-    return load_digits(settings.data) if settings.data.source is DataSource.DIGITS else load_image_folder(settings.data)
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the device for "auto", "cpu", "cuda" or "cuda:N". Raises ConfigError when it is not there."""
-    found = torch.cuda.device_count() if name != "cpu" and torch.cuda.is_available() else 0
-    if name == "auto":
-        return torch.device("cuda" if found else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= found:
-        raise ConfigError(
-            f"training.device {name}: torch {torch.__version__} finds {found} CUDA devices; set it to auto"
-        )
-    return device
+def make_model(settings: Settings, data: Dataset) -> Model:
+    """Seed torch and build the model for these images, on the CPU. Raises ConfigError."""
+    torch.manual_seed(settings.seed)
+    mean, deviation = pixel_statistics(data.train)
+    return build_model(
+        settings.model,
+        task=settings.task,
+        channels=settings.data.channels,
+        classes=len(data.classes),
+        image_size=data.train.images.shape[-1],
+        mean=mean,
+        std=deviation,
+    )
 
 
 def pixel_statistics(images: ImageSet) -> tuple[Tensor, Tensor]:
@@ -92,6 +108,7 @@ def pixel_statistics(images: ImageSet) -> tuple[Tensor, Tensor]:
 
 
 def _fit(
+    model: Model,
     settings: Settings,
     data: Dataset,
     device: torch.device,
@@ -99,62 +116,90 @@ def _fit(
     stop: StopRequest,
     checkpoints: CheckpointFile,
     resumed: Checkpoint | None,
+    watch: Stopwatch,
 ) -> FitReport:
-    torch.manual_seed(settings.seed)
-    mean, deviation = pixel_statistics(data.train)
-    size = data.train.images.shape[-1]
-    model = build_model(settings.model, settings.data.channels, len(data.classes), size, mean, deviation).to(device)
-    threads = torch.get_num_threads()
-    folder.write_environment(
-        outputs.environment(
-            device, threads, torchvision_guard.answer(), data, None if resumed is None else len(resumed.rows)
-        )
-    )
-    weights = sum(parameter.numel() for parameter in model.parameters())
-    _say(f"{settings.model.name}: {weights:,} weights on {device}, threads {threads}")
-
     if resumed is not None:
-        _say(f"goes on after epoch {len(resumed.rows)}")
+        say(f"goes on after epoch {len(resumed.rows)}")
         for row in resumed.rows:
             folder.add_epoch(row)
+    line = ProgressLine(sys.stdout)
+
+    def on_step(epoch: int, step: int, steps: int) -> None:
+        line.step(epoch, settings.training.epochs, step, steps)
 
     def on_epoch(row: dict[str, Any]) -> None:
         folder.add_epoch(row)
-        _say(epoch_line(row))
+        line.clear()
+        say(epoch_line(row, settings.selection.metric))
 
-    return fit(model, data, settings, device, stop, on_epoch, folder.save_best, checkpoints, resumed)
-
-
-def epoch_line(row: dict[str, Any]) -> str:
-    """Return the line for the screen, such as "epoch 3/20 train_loss 0.512 val_log_loss 0.401 ... (0.4 s)"."""
-    names = ("train_loss", Metric.LOG_LOSS.value, Metric.ACCURACY.value)
-    values = " ".join(f"{name} {row[name]:.3f}" for name in names)
-    return f"epoch {row['epoch']}/{row['epochs']} {values} ({row['seconds']:.1f} s)"
-
-
-def _tell_data(data: Dataset) -> None:
-    sealed = f", {data.sealed['count']} sealed (not opened)" if data.sealed else ""
-    _say(f"images: {len(data.train)} train, {len(data.val)} validation{sealed}; {len(data.classes)} classes")
-    for line in data.skipped[:_NAMED_SKIPS]:
-        _warn(f"skipped broken image {line}")
-    if data.skipped:
-        rest = " (the others are named in environment.json)" if len(data.skipped) > _NAMED_SKIPS else ""
-        _warn(f"{len(data.skipped)} broken image(s) skipped{rest}")
-    for line in data.warnings:
-        _warn(line)
+    return fit(
+        model,
+        data,
+        settings,
+        device,
+        stop,
+        on_epoch,
+        folder.save_best,
+        checkpoints,
+        resumed,
+        on_step=on_step,
+        watch=watch,
+    )
 
 
-def _tell_result(report: FitReport, settings: Settings, interval: tuple[float, float], stop: StopRequest) -> None:
-    if report.stopped_early:
-        _say(f"ended early on request ({stop.asked_by})")
-    low, high = interval
-    name = settings.selection.metric.value
-    _say(f"best epoch {report.best_epoch}: {name} {report.best_value:.4f} (95 % interval {low:.4f} to {high:.4f})")
+@contextmanager
+def _named(settings: Settings, device: torch.device) -> Iterator[None]:
+    """Raise the errors of this trainer in the place of torch's, where memory or a compiler is wanting."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        size = settings.data.image_size or 0
+        raise OutOfDeviceMemoryError(str(device), settings.training.batch_size, size) from error
+    except RuntimeError as error:
+        if not (settings.training.compile and type(error).__module__.startswith(_COMPILERS)):
+            raise
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigError(f"training.compile: torch cannot compile this ({reason}); set it to false") from error
 
 
-def _say(line: str) -> None:
-    print(line, flush=True)
+def _write_all(
+    folder: outputs.RunFolder,
+    report: FitReport,
+    settings: Settings,
+    data: Dataset,
+    facts: dict[str, Any],
+    watch: Stopwatch,
+    spent_s: float,
+) -> None:
+    """Write what a whole training leaves, the result last, and tell it."""
+    interval = interval_of(
+        settings.selection.metric,
+        report.best_predictions,
+        data.val,
+        task=settings.task,
+        classes=len(data.classes),
+        threshold=report.threshold,
+        presence_threshold=report.presence_threshold,
+    )
+    if (seconds := watch.seconds()) is not None:
+        folder.write_environment(facts | {"profile_seconds": seconds})
+        say(stopwatch.told(seconds))
+    folder.write_metrics(report, settings)
+    saved = SavedPredictions(
+        predictions=report.best_predictions,
+        keys=data.val.keys,
+        truth_hash=truth_hash(data.val),
+        threshold=report.threshold,
+        presence_threshold=report.presence_threshold,
+    )
+    folder.write_bytes(outputs.PREDICTIONS, saved.to_bytes())
+    _draw(folder, report, settings, data)
+    folder.write_result(outputs.make_result(report, settings, data, interval, spent_s))
+    tell_result(report, settings, interval)
 
 
-def _warn(line: str) -> None:
-    print(f"warning: {line}", file=sys.stderr, flush=True)
+def _draw(folder: outputs.RunFolder, report: FitReport, settings: Settings, data: Dataset) -> None:
+    from llm_loop.trainer import pictures  # only the end of a training needs it
+
+    folder.write_bytes(outputs.SHEET, pictures.sheet(data, report.best_predictions, report.threshold, settings.task))
+    folder.write_bytes(outputs.CURVES, pictures.curves(report.rows, settings.selection.metric, report.best_epoch))

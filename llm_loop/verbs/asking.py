@@ -11,9 +11,10 @@ from typing import Any
 
 from llm_loop.config import load_config
 from llm_loop.contract.paths import WorkspacePaths
-from llm_loop.contract.request import MOST_BYTES, Request, RequestKind
+from llm_loop.contract.request import LONGEST_NOTE, MOST_BYTES, Request, RequestKind
 from llm_loop.errors import ConfigError, CorruptFileError, LoopError, WorkspaceBusyError
 from llm_loop.memory.journal import Event
+from llm_loop.resetting.unfinished import refuse_unfinished
 from llm_loop.system import files
 from llm_loop.system.clock import SystemClock
 from llm_loop.system.instance_lock import InstanceLock, is_held
@@ -40,10 +41,11 @@ class NotAnsweredError(LoopError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Hold what came of a request: the ids of the runs that it is about, and whether no daemon was there for it."""
+    """Hold what came of a request: the ids of the runs or reasons that it is about, and whether no daemon was there."""
 
     run_ids: tuple[str, ...]
     alone: bool
+    reasons: tuple[str, ...] = ()
 
 
 def add_timeout(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +56,16 @@ def add_timeout(parser: argparse.ArgumentParser) -> None:
         default=PATIENCE_S,
         metavar="S",
         help=f"Wait at most S seconds for the loop's answer (default: {PATIENCE_S:g}).",
+    )
+
+
+def add_note(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add the flag for a person's words; ``what`` begins its help."""
+    parser.add_argument(
+        "--note",
+        type=_note,
+        metavar="TEXT",
+        help=f"{what}, in at most {LONGEST_NOTE} characters (default: no note).",
     )
 
 
@@ -101,6 +113,12 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _note(text: str) -> str:
+    if len(text) > LONGEST_NOTE:
+        raise argparse.ArgumentTypeError(f"the note has {len(text)} characters; at most {LONGEST_NOTE} are kept")
+    return text
+
+
 def _is_answer(event: Event, request_id: str) -> bool:
     if event["event"] == "request_unreadable":
         return event.get("file") == f"{request_id}.json"
@@ -113,7 +131,8 @@ def _taken(event: Event, *, alone: bool) -> Answer:
         reasons = texts_of(why, 600) or tuple(filter(None, [text_of(why, 600)])) or ("the loop gave no reason",)
         lead = ["nothing was queued:"] if event.get("request") == RequestKind.QUEUE_ADD else []
         raise LoopError(("\n  " if len(reasons) > 1 else " ").join([*lead, *reasons]))
-    return Answer(run_ids=texts_of(event.get("run_ids"), 40), alone=alone)
+    ids, reasons = texts_of(event.get("run_ids"), 40), texts_of(event.get("reasons"), 40)
+    return Answer(run_ids=ids, alone=alone, reasons=reasons)
 
 
 def _answer_alone(paths: WorkspacePaths, request_id: str, patience_s: float) -> bool:
@@ -121,6 +140,7 @@ def _answer_alone(paths: WorkspacePaths, request_id: str, patience_s: float) -> 
     config = load_config(_config_path(paths), paths.root, os.environ)
     try:
         with InstanceLock(paths.instance_lock, patience_s=0.0):
+            refuse_unfinished(paths)
             from llm_loop.cycle.inbox_alone import answer_alone  # here: a living loop needs none of it
 
             answer_alone(paths, config, os.environ, SystemClock(), request_id, patience_s)

@@ -6,9 +6,9 @@ import argparse
 from typing import Any
 
 from llm_loop.contract.paths import WorkspacePaths
-from llm_loop.contract.request import LONGEST_NOTE, Request, RequestKind, new_id
+from llm_loop.contract.request import Request, RequestKind, new_id
 from llm_loop.system.clock import SystemClock
-from llm_loop.verbs.asking import EXIT_CODES, Answer, add_timeout, ask
+from llm_loop.verbs.asking import EXIT_CODES, Answer, add_note, add_timeout, ask
 
 _RUN = "The run's id, such as R0007, or its label."
 
@@ -34,9 +34,7 @@ def add_to(subparsers: Any) -> None:
         description="Cancel a run that waits for your approval. Worker, mentor and planner see that, and the note.",
         epilog=EXIT_CODES,
     )
-    reject.add_argument(
-        "--note", type=_note, metavar="TEXT", help=f"Why, in at most {LONGEST_NOTE} characters (default: no note)."
-    )
+    add_note(reject, "Why")
     for kind, parser in ((RequestKind.CANCEL, cancel), (RequestKind.APPROVE, approve), (RequestKind.REJECT, reject)):
         parser.add_argument("run", metavar="RUN", help=_RUN)
         add_timeout(parser)
@@ -60,9 +58,3 @@ def _words(kind: RequestKind, answer: Answer) -> str:
     if kind is RequestKind.REJECT:
         return f"Rejected: {name} never starts."
     return f"Cancelled: {name}; if it trains, it is asked to end."
-
-
-def _note(text: str) -> str:
-    if len(text) > LONGEST_NOTE:
-        raise argparse.ArgumentTypeError(f"the note has {len(text)} characters; at most {LONGEST_NOTE} are kept")
-    return text

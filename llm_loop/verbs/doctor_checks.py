@@ -12,6 +12,7 @@ from llm_loop.agents.codex_login import login_status
 from llm_loop.checks import codex as codex_checks
 from llm_loop.checks import dry_decision, network, programs, workspace
 from llm_loop.checks.check import Check, ok, problem
+from llm_loop.checks.notification import check_notification
 from llm_loop.config import Config
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.cycle.dry_decision import decide_once
@@ -34,6 +35,7 @@ def all_checks(arguments: argparse.Namespace) -> Iterator[Check]:
     yield from _guarded("disk", lambda: [workspace.check_disk(paths, config)])
     yield workspace.check_repository(config)
     yield workspace.check_data(config)
+    yield from check_notification(config)
     _say("asking the Python of trainings for torch ...")
     yield from _guarded("torch", lambda: programs.check_torch(training_python(config)))
     if not codex_checks.is_asked(config):

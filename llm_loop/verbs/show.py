@@ -1,4 +1,4 @@
-"""``llm-loop show``: one run, whole: decision, gate, mentor, code and diff, attempts, outcome."""
+"""``llm-loop show``: one run, whole: decision, gate, mentor, code and diff, steps and mends, outcome."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def add_to(subparsers: Any) -> None:
         help="Show one run: who proposed it, what gate and mentor said, which code ran with its diff, how it ended.",
         description="Show one run as the journal tells it: the decision and everything else that was proposed in its "
         "cycle, the verdicts of the gate, the mentor's word, the code version that ran, where, and what it changed "
-        "as a diff, the attempts and the outcome. Reads files alone.",
+        "as a diff, the attempts with their steps, why it failed, what was mended and taken back, and the outcome. "
+        "Reads files alone.",
         epilog="Exit code 0: shown. 1: no such run, or the journal cannot be read.",
     )
     parser.add_argument("run", metavar="RUN", help="The run's id, such as R0007, or its label.")

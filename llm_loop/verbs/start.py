@@ -15,19 +15,23 @@ from llm_loop import restarts
 from llm_loop.agents.codex_home import is_ready
 from llm_loop.agents.search_space import parse_search_space
 from llm_loop.config import Config, load_config, missing_missions
+from llm_loop.config.data_link import link_data
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.daemon import Daemon
 from llm_loop.errors import CommandError, ConfigError, CorruptFileError, LoopError, WorkspaceBusyError
 from llm_loop.limits import Limits, parse_until
+from llm_loop.resetting.unfinished import refuse_unfinished
 from llm_loop.stages.gate import load_policy
 from llm_loop.stages.launch import training_python
 from llm_loop.stages.observe import read_search_space
 from llm_loop.system import files, processes
 from llm_loop.system.clock import SystemClock
 from llm_loop.system.instance_lock import InstanceLock, is_held
+from llm_loop.verbs import finishup_at_start
 from llm_loop.views.wording import idle_of, typed
 
 DEFAULT_CONFIG = Path("config/daemon_config.json")
+PRESETS = Path("config/presets")
 _BACKGROUND_PATIENCE_S = 20.0
 _VIEW_PATIENCE_S = 5.0
 
@@ -40,22 +44,36 @@ def add_to(subparsers: Any) -> None:
         description="Run the loop until it is stopped, or until a limit given here or in the configuration ends it. "
         "It says which did. Ctrl-C ends trainings politely; closing the window leaves them for the next start.",
     )
-    parser.add_argument(
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument(
         "--config",
         type=Path,
         default=DEFAULT_CONFIG,
         metavar="FILE",
         help="The configuration, relative to the workspace (default: config/daemon_config.json).",
     )
+    chosen.add_argument(
+        "--preset",
+        metavar="NAME",
+        help="Take config/presets/NAME.json as the configuration, such as fracture_demo.",
+    )
     parser.add_argument("--cycles", type=_count, metavar="N", help="End after N new cycles (default: no end).")
-    parser.add_argument(
+    duration = parser.add_mutually_exclusive_group()
+    duration.add_argument(
         "--run-minutes", type=_minutes, metavar="M", help="End after M minutes, decimals allowed (default: no end)."
+    )
+    duration.add_argument(
+        "--run-hours",
+        type=finishup_at_start.hours,
+        metavar="H",
+        help="End after H hours, the last of them finishing up.",
     )
     parser.add_argument(
         "--until",
         metavar="CONDITION",
         help='End when a run meets this condition on a metric, such as "val_log_loss<=0.09" (default: no end).',
     )
+    finishup_at_start.add_flags(parser)
     place = parser.add_mutually_exclusive_group()
     place.add_argument("--detach", action="store_true", help="Run in the background and return once it is running.")
     place.add_argument("--new-window", action="store_true", help="Run in a console window of its own (Windows only).")
@@ -74,6 +92,8 @@ def add_to(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Start the loop; return when it ended (or, in the background, when it is running)."""
+    if arguments.preset is not None:
+        arguments.config = preset_file(arguments.workspace, arguments.preset)
     return _start_again(arguments) if arguments.autostarted else _start(arguments)
 
 
@@ -97,9 +117,11 @@ def _start(arguments: argparse.Namespace) -> int:
     paths = WorkspacePaths(arguments.workspace)
     check_length("the workspace", paths.root)  # first: nothing below such a folder may be found
     config_path = arguments.workspace / arguments.config
+    run_minutes = arguments.run_minutes if arguments.run_hours is None else arguments.run_hours * 60
+    finishup_at_start.check(arguments, run_minutes)
     limits = Limits(
         cycles=arguments.cycles,
-        run_minutes=arguments.run_minutes,
+        run_minutes=run_minutes,
         until=None if arguments.until is None else parse_until(arguments.until),
     )
     config = load_config(config_path, paths.root, os.environ)
@@ -112,6 +134,11 @@ def _start(arguments: argparse.Namespace) -> int:
     if arguments.detach or arguments.new_window:
         return _start_elsewhere(arguments, paths)
     with InstanceLock(paths.instance_lock, holder(paths)) as lock:
+        refuse_unfinished(paths)
+        if (said := link_data(config)) is not None:
+            talk(f"data: {said}")
+        for line in finishup_at_start.write(arguments, run_minutes, config, paths):
+            talk(line)
         daemon = Daemon(paths, config_path, os.environ, SystemClock(), limits, lock)
         view = None if arguments.quiet else _start_view(paths, plain=arguments.plain)
         reason = daemon.run()
@@ -122,6 +149,14 @@ def _start(arguments: argparse.Namespace) -> int:
     if (idle := idle_of(use.idle_fraction(), use.figures(), config.max_parallel_runs)) is not None:
         print(f"Run slots: {idle}, from the first launch to the last end of each.")
     return 0
+
+
+def preset_file(workspace: Path, name: str) -> Path:
+    """Return the configuration of a preset, relative to the workspace. Raises ConfigError for one that is not there."""
+    known = sorted(path.stem for path in (workspace / PRESETS).glob("*.json"))
+    if name not in known:
+        raise ConfigError(f"--preset {name}: {workspace / PRESETS} holds {', '.join(known) or 'no presets'}")
+    return PRESETS / f"{name}.json"
 
 
 def holder(paths: WorkspacePaths) -> str:
@@ -183,12 +218,12 @@ def _start_elsewhere(arguments: argparse.Namespace, paths: WorkspacePaths) -> in
     Raises WorkspaceBusyError when another daemon holds the workspace: its heartbeat would pass for the new one's.
     """
     with InstanceLock(paths.instance_lock, holder(paths)):
-        pass
+        refuse_unfinished(paths)
     argv = [sys.executable, "-X", "utf8", "-m", "llm_loop", "--workspace", str(paths.root), "start", "--plain"]
     argv += ["--config", str(arguments.config)]
-    for flag in ("cycles", "run_minutes", "until"):
+    for flag in ("cycles", "run_minutes", "run_hours", "until", *finishup_at_start.FLAGS):
         value = getattr(arguments, flag)
-        argv += [] if value is None else [f"--{flag.replace('_', '-')}", str(value)]
+        argv += [] if value is None else [f"--{flag.replace('_', '-')}={value}"]
     if arguments.new_window:
         argv.remove("--plain")
         window = processes.start_in_window(argv)

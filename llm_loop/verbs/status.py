@@ -19,9 +19,9 @@ def add_to(subparsers: Any) -> None:
         "status",
         help="Show how the loop stands: running, not responding, dead, stopped or never started.",
         description="Show how the loop stands: its condition (running, not responding, dead, stopped, never started), "
-        "what runs, what is staged, the last decisions with the word of gate and mentor, the best so far, the "
-        "leaderboard, the share of idle time and the last alarms. It reads files alone, so it works while the loop "
-        "runs and after it ended, and changes nothing. Times on the screen are local, in JSON and files UTC.",
+        "what runs, what is staged or under repair, the last decisions with the word of gate and mentor, the best so "
+        "far, the leaderboard, the share of idle time and the last alarms. It reads files alone, so it works while the "
+        "loop runs and after it ended, and changes nothing. Times on the screen are local, in JSON and files UTC.",
         epilog="Exit code 0 whatever the condition is: ask for `daemon.condition` in the JSON. 1: the folder cannot "
         "be read.",
     )

@@ -13,6 +13,8 @@ from typing import Any, Protocol
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.errors import LoopError
 from llm_loop.system.clock import Clock, SystemClock, utc_text
+from llm_loop.system.keyboard import Keyboard
+from llm_loop.verbs.watch_keys import HELP, Keys
 from llm_loop.views.condition import DaemonStatus
 from llm_loop.views.lines import PlainLines
 from llm_loop.views.output import until_closed
@@ -45,7 +47,8 @@ def add_to(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "watch",
         help="Show the status again and again, until Ctrl-C.",
-        description="Show the status on a fresh screen every few seconds, until Ctrl-C. Where the output is no "
+        description="Show the status on a fresh screen every few seconds, until Ctrl-C. Keys: p pauses, r resumes, "
+        "s stops the run that trains, f finishes up (both are to be pressed twice), q quits. Where the output is no "
         "terminal, print one line for each thing that happens instead. It reads files alone and may be started and "
         "ended at any time. Times on the screen are local.",
         epilog="Exit codes: 0 ended by Ctrl-C or by a closed output; 1 the folder cannot be read; 2 wrong usage.",
@@ -80,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
         elif arguments.plain or not _on_terminal():
             _follow_lines(reader, paths, clock, arguments.interval)
         else:
-            _follow_screens(reader, clock, arguments.interval)
+            _follow_screens(reader, Keys(paths, reader, clock), arguments.interval)
     return 0
 
 
@@ -132,10 +135,14 @@ def _follow_lines(reader: SnapshotReader, paths: WorkspacePaths, clock: Clock, i
         clock.sleep(_LINES_INTERVAL_S if interval_s is None else interval_s)
 
 
-def _follow_screens(reader: SnapshotReader, clock: Clock, interval_s: float | None) -> None:
-    while True:
-        _print(reader.take(), fresh=True)
-        clock.sleep(interval_s or _configured_interval(reader))
+def _follow_screens(reader: SnapshotReader, keys: Keys, interval_s: float | None) -> None:
+    """Draw again and again until Ctrl-C or its key; a key that did something draws at once."""
+    told: str | None = None
+    with Keyboard() as keyboard:
+        while not keys.wants_to_quit:
+            _print(reader.take(), fresh=True, last_line=told or (HELP if keyboard.is_there else None))
+            key = keyboard.wait(interval_s or _configured_interval(reader))
+            told = None if key is None else keys.press(key)
 
 
 def _configured_interval(reader: SnapshotReader) -> float:
@@ -149,10 +156,10 @@ def _on_terminal() -> bool:
     return terminal.can_redraw(terminal.screen_console())
 
 
-def _print(snapshot: Snapshot, *, fresh: bool) -> None:
+def _print(snapshot: Snapshot, *, fresh: bool, last_line: str | None = None) -> None:
     from llm_loop.views import terminal
 
-    terminal.print_screen(terminal.screen_console(), snapshot, fresh=fresh)
+    terminal.print_screen(terminal.screen_console(), snapshot, fresh=fresh, last_line=last_line)
 
 
 def _print_line(line: str) -> None:

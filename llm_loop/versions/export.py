@@ -59,7 +59,7 @@ def export(
     now = store.take(repository, rules)
     make_equal(folder / CODE_FOLDER, version, store, {}, Tree())
     differing = differing_paths(begun, version)
-    patch = "".join(_patch(store, path, begun.files.get(path), version.files.get(path)) for path in differing)
+    patch = patch_of(store, begun, version)
     files.replace_bytes(folder / PATCH_FILE, patch.encode("utf-8", "surrogateescape"))
     files.replace_json(folder / RUN_FILE, dict(run))
     return Exported(
@@ -75,6 +75,12 @@ def differing_paths(begun: Version, version: Version) -> list[str]:
     """Return the paths whose files are not the same in two versions."""
     both = {*begun.files, *version.files}
     return sorted(path for path in both if begun.files.get(path) != version.files.get(path))
+
+
+def patch_of(store: VersionStore, begun: Version, version: Version) -> str:
+    """Return the unified diff of every file that is not the same in two versions. Raises CodeRefused."""
+    paths = differing_paths(begun, version)
+    return "".join(_patch(store, path, begun.files.get(path), version.files.get(path)) for path in paths)
 
 
 def _patch(store: VersionStore, path: str, old: FileEntry | None, new: FileEntry | None) -> str:

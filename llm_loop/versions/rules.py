@@ -10,7 +10,7 @@ from typing import Any, Self
 from llm_loop.errors import ContractError
 
 DATA_FOLDER = "data"
-NEVER_CODE = frozenset({".git", ".hg", ".svn", ".llm_loop", ".llm_loop_sealed"})
+NEVER_CODE = frozenset({".git", ".hg", ".svn", ".llm_loop", ".llm_loop_archive", ".llm_loop_sealed"})
 """Names, in lower case, of what is never code, at any depth."""
 CACHES = frozenset(
     {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".ipynb_checkpoints", ".tox", ".nox", "node_modules"}

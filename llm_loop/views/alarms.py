@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from llm_loop.memory.interventions import NEEDED, id_of
+from llm_loop.memory.interventions import NEEDED, NOTIFIED, id_of
 from llm_loop.views.untrusted import text_of, whole_of
 
 KINDS = frozenset(
     "error config_refused file_not_written launch_failed repaired history_damaged disk_short "
-    "agent_out code_version sandbox_chosen needs_human request_unreadable "
+    "agent_out code_version sandbox_chosen needs_human person_notified request_unreadable "
     "written_again drive_away".split()
 )
 _CHARACTERS = 300
@@ -20,7 +20,7 @@ _CHARACTERS = 300
 class Alarm:
     """Hold one alarm of the journal: when, its event's kind, and one line of what it says.
 
-    ``about`` is the id of the reason for which a person is needed; None for other kinds.
+    ``about`` is the id of the reason for which a person is needed; None where it is about none.
     """
 
     at_utc: str | None
@@ -34,7 +34,7 @@ def alarm_of(event: dict[str, Any]) -> Alarm | None:
     if event.get("event") not in KINDS or not _concerns_a_person(event):
         return None
     kind = str(event["event"])
-    about = (text_of(event.get("id"), 40) or id_of(event.get("seq", 0))) if kind == NEEDED else None
+    about = (text_of(event.get("id"), 40) or id_of(event.get("seq", 0))) if kind in (NEEDED, NOTIFIED) else None
     return Alarm(at_utc=text_of(event.get("ts_utc"), 40), kind=kind, text=_words(kind, event), about=about)
 
 
@@ -47,6 +47,8 @@ def _concerns_a_person(event: dict[str, Any]) -> bool:
             return event.get("changed") is True
         case "sandbox_chosen":
             return bool(event.get("mend"))
+        case "person_notified":
+            return event.get("ok") is not True
         case _:
             return True
 
@@ -77,6 +79,8 @@ def _words(kind: str, event: dict[str, Any]) -> str:
         case "needs_human":
             to_do = text_of(event.get("what_to_do"), _CHARACTERS)
             return f"a person is needed: {why}" + (f"; {to_do}" if to_do else "")
+        case "person_notified":
+            return f"no message of {text_of(event.get('id'), 40)} by some of the ways that are set: {why}"
         case "request_unreadable":
             aside = text_of(event.get("set_aside"), 120)
             where = f"set aside as {aside}" if aside else "it stays there"

@@ -56,7 +56,7 @@ class DaemonStatus:
 
     ``lock_held`` is None where the lock cannot be looked at. ``silent_s`` is how long ago it gave a sign
     of life, in seconds, while it holds the lock. ``ending`` while it ends what it has; ``reason`` is why
-    it ends or ended; ``holds`` why nothing is launched.
+    it ends or ended; ``holds`` why nothing is launched, ``held_back`` why an agent is not asked after failures.
     """
 
     condition: Condition
@@ -74,6 +74,7 @@ class DaemonStatus:
     cycles_closed: int | None = None
     slots: int | None = None
     holds: dict[str, str] | None = None
+    held_back: dict[str, str] | None = None
     error: str | None = None
     config_path: str | None = None
 
@@ -120,7 +121,6 @@ def _gone(signs: Signs, said_stopped: bool) -> DaemonStatus:
 
 def _of_beat(beat: dict[str, Any], condition: Condition, silent_s: float | None = None) -> DaemonStatus:
     updated_utc = text_of(beat.get("updated_utc"), 40)
-    holds = {str(text_of(key, 40)): text_of(value, 300) or "" for key, value in dict_of(beat.get("holds")).items()}
     return DaemonStatus(
         condition=condition,
         pid=whole_of(beat.get("pid")),
@@ -135,10 +135,16 @@ def _of_beat(beat: dict[str, Any], condition: Condition, silent_s: float | None 
         cycle=whole_of(beat.get("cycle")),
         cycles_closed=whole_of(beat.get("cycles_closed")),
         slots=whole_of(beat.get("slots")),
-        holds=holds or None,
+        holds=_sentences(beat.get("holds")),
+        held_back=_sentences(beat.get("held_back")),
         error=text_of(beat.get("error"), 300),
         config_path=text_of(beat.get("config_path"), 1000),
     )
+
+
+def _sentences(value: Any) -> dict[str, str] | None:
+    """Return sentences by what they are about, cleaned; None for none."""
+    return {str(text_of(key, 40)): text_of(said, 300) or "" for key, said in dict_of(value).items()} or None
 
 
 def _is_fresh(signs: Signs, beat: dict[str, Any], now: datetime) -> bool:

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from llm_loop.contract.call_report import FailureCause
-from llm_loop.contract.run import Run
+from llm_loop.contract.run import FAILED, Run
 from llm_loop.views.untrusted import dict_of, list_of, number_of, text_of, texts_of, whole_of
 
 LABEL_CHARACTERS = 80
+"""The states of runs that came to nothing by a failure."""
 _REASON_CHARACTERS = 300
 _CRITIQUE_CHARACTERS = 240
 _MOST_REFUSALS = 6
+_MOST_ENDED = 64
 _OF_AN_ANSWER = (FailureCause.NO_ANSWER, FailureCause.SCHEMA, FailureCause.INCOMPLETE)
 _OF_A_CALL = frozenset(cause.value for cause in FailureCause if cause not in _OF_AN_ANSWER)
 
@@ -80,9 +82,37 @@ class DecisionStatus:
     is_best: bool
 
 
-def of_cycle_event(event: dict[str, Any]) -> DecisionStatus:
-    """Return what a closing ``cycle`` event says. Raises nothing: missing parts are None."""
-    outcome, best = dict_of(event.get("run_outcome")), dict_of(event.get("best"))
+class Endings:
+    """Follow the journal for what became of runs whose cycle is not closed yet.
+
+    Of a run that failed before it was ever launched, the closing event of its cycle says no more than that it was
+    dropped.
+    """
+
+    def __init__(self) -> None:
+        self._ended: dict[str, dict[str, Any]] = {}
+
+    def clear(self) -> None:
+        """Forget what was followed: the journal begins anew."""
+        self._ended.clear()
+
+    def follow(self, event: dict[str, Any]) -> None:
+        """Take one event. Raises nothing."""
+        if event.get("event") == "run_ended" and event.get("state") in FAILED:
+            said = {"status": event["state"], "cause": event.get("cause"), "detail": event.get("detail")}
+            self._ended = dict([*self._ended.items(), (str(event.get("run_id")), said)][-_MOST_ENDED:])
+
+    def take(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Return how the run of a closing ``cycle`` event failed, {} where it did not or was not followed."""
+        return self._ended.pop(str(event.get("run_id")), {})
+
+
+def of_cycle_event(event: dict[str, Any], failed: dict[str, Any] | None = None) -> DecisionStatus:
+    """Return what a closing ``cycle`` event says; ``failed`` is how its run failed, as ``Endings`` has it.
+
+    Raises nothing: missing parts are None.
+    """
+    outcome, best = dict_of(event.get("run_outcome")) or failed or {}, dict_of(event.get("best"))
     proposals = list_of(event.get("proposals"))
     run_id = text_of(event.get("run_id"), 40)
     value = number_of(outcome.get("value"))
@@ -114,7 +144,8 @@ def of_cycle_event(event: dict[str, Any]) -> DecisionStatus:
 def of_open_run(run: Run) -> DecisionStatus:
     """Return the decision behind a run whose cycle is not closed."""
     record, decision = dict_of(run.cycle_record), dict_of(run.decision)
-    proposals = list_of(record.get("proposals"))
+    proposals, trouble = list_of(record.get("proposals")), run.procedure.trouble
+    diagnosis = None if trouble is None else trouble.diagnosis
     return DecisionStatus(
         cycle=run.cycle,
         cycle_trace_id=text_of(run.cycle_trace_id, 40),
@@ -131,7 +162,7 @@ def of_open_run(run: Run) -> DecisionStatus:
         result="open",
         reason=None,
         outcome=run.state.value,
-        cause=text_of(run.cause, 120),
+        cause=text_of(run.cause, 120) or (None if diagnosis is None else diagnosis.cause.value),
         detail=None,
         metric=None,
         value=None,

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from llm_loop.contract.run import FAILED
 from llm_loop.memory.journal import Event
 from llm_loop.memory.queue import approval_words
 from llm_loop.views.alarms import alarm_of
-from llm_loop.views.decisions import LABEL_CHARACTERS, mentor_word, of_cycle_event, refusals_of
+from llm_loop.views.decisions import LABEL_CHARACTERS, Endings, mentor_word, of_cycle_event, refusals_of
+from llm_loop.views.procedure_lines import PROCEDURE_LINES
 from llm_loop.views.untrusted import dict_of, list_of, text_of, texts_of, whole_of
 from llm_loop.views.wording import against, gate_of, local_time, mentor_of, outcome_of
 
 _TEXT_CHARACTERS = 300
 _MOST_REASONS = 4
-_ASKED = {"queue_add": "queues", "cancel": "cancels", "approve": "approves", "reject": "rejects"}
+_ASKED = {"queue_add": "queues", "cancel": "cancels", "approve": "approves", "reject": "rejects", "resolve": "resolves"}
 _AGAINST = {"contract": "unusable answer", "call": "failed call"}
 
 
@@ -24,12 +26,15 @@ class EventLines:
     def __init__(self) -> None:
         self._labels: dict[str, str] = {}
         self._attempts: dict[str, int] = {}
+        self._endings = Endings()
 
     def of(self, event: Event) -> list[str]:
         """Return the lines of one event, each with its local time; [] for what nobody needs to hear of."""
-        tell = _TELL.get(event["event"])
+        self._endings.follow(event)
+        tell, of_run = _TELL.get(event["event"]), PROCEDURE_LINES.get(event["event"])
         alarm = alarm_of(event)
         lines = tell(self, event) if tell is not None else []
+        lines += [] if of_run is None else of_run(self.name(event), event)
         lines += [] if alarm is None else [f"ALARM {alarm.text}"]
         return [f"{local_time(event.get('ts_utc'))} {line}" for line in lines]
 
@@ -43,7 +48,11 @@ class EventLines:
         gate = "gate passed" + (f" ({words} before)" if words else "")
         category = text_of(dict_of(run.get("decision")).get("idea_category"), 40)
         mentor = mentor_of(mentor_word(record.get("review")))
-        line = f"{_cycle(event)} decided {label} ({category}) by {text_of(run.get('proposer'), 40)}: {gate}; {mentor}"
+        repairs = text_of(run.get("repair_of"), 40)
+        label_for = label if repairs is None else f"{label}, to mend {repairs}"
+        line = (
+            f"{_cycle(event)} decided {label_for} ({category}) by {text_of(run.get('proposer'), 40)}: {gate}; {mentor}"
+        )
         waits = run.get("approval") == "waiting"
         return [line, *([f"{run_id} {label} waits for {approval_words(run_id)}"] if waits else [])]
 
@@ -68,9 +77,9 @@ class EventLines:
 
     def closed(self, event: Event) -> list[str]:
         """Tell what a cycle came to."""
-        decision = of_cycle_event(event)
+        decision = of_cycle_event(event, self._endings.take(event))
         if decision.run_id is not None:
-            why = f": {decision.detail}" if decision.outcome in ("failed", "lost") and decision.detail else ""
+            why = f": {decision.detail}" if decision.outcome in FAILED and decision.detail else ""
             return [f"{decision.run_id} {decision.label} {outcome_of(decision)}{why}"]
         return [f"{_cycle(event)} {outcome_of(decision)}; {gate_of(decision)}; {mentor_of(decision.mentor)}"]
 
@@ -78,12 +87,13 @@ class EventLines:
         """Tell what a person asked, and that it was refused where it was."""
         asked = _ASKED.get(str(event.get("request")), "asks something")
         runs = ", ".join(self.name({"run_id": run_id}) for run_id in texts_of(event.get("run_ids"), 40))
+        about = runs or ", ".join(texts_of(event.get("reasons"), 40))
         if not event.get("accepted"):
             why = "; ".join(texts_of(event.get("why"), _TEXT_CHARACTERS)[:_MOST_REASONS]) or "no reason given"
             return [f"a person {asked}, refused: {why}"]
         reason = text_of(event.get("stop_reason"), _TEXT_CHARACTERS)
         note = "" if reason is None or ": " not in reason else f": {reason.partition(': ')[2]}"
-        return [f"a person {asked} {runs}{note}"]
+        return [f"a person {asked} {about}{note}"]
 
     def name(self, event: Event) -> str:
         """Return id and label of the event's run."""
@@ -113,6 +123,13 @@ def _agent(event: Event) -> str:
     return f"{_said(event, 'agent')}" + (f" as {role}" if role else "")
 
 
+def _held_back(event: Event) -> str:
+    failures, seconds, agent = whole_of(event.get("failures")), whole_of(event.get("pause_s")), event.get("agent")
+    if agent is None:  # an older journal: everything waited
+        return f"the last {failures} runs failed: nothing new starts for {seconds} s"
+    return f"the last {failures} runs of the agent {_said(event, 'agent')} failed: it is not asked for {seconds} s"
+
+
 def _said(event: Event, name: str) -> str:
     return text_of(event.get(name), _TEXT_CHARACTERS) or "-"
 
@@ -140,12 +157,15 @@ _TELL: dict[str, Callable[[EventLines, Event], list[str]]] = {
     "resumed": lambda _, e: ["resumed"],
     "notice": lambda _, e: [f"note: {_said(e, 'text')}"],
     "human_no_longer_needed": lambda _, e: [f"no person is needed any more ({_said(e, 'id')}): {_said(e, 'why')}"],
+    "person_notified": lambda _, e: (
+        [f"a message of {_said(e, 'id')} was sent by {', '.join(texts_of(e.get('ways'), 40))}"] if e.get("ways") else []
+    ),
     "clock_jumped": lambda _, e: [f"the clock jumped by {whole_of(e.get('by_s'))} s: times before it do not compare"],
     "machine_slept": lambda _, e: [f"the machine slept for {whole_of(e.get('seconds'))} s; that counts against no run"],
     "memory_short": lambda _, e: [f"memory is nearly full ({whole_of(e.get('free_mb'))} MB left): nothing new starts"],
     "memory_free_again": lambda _, e: ["memory is free again"],
-    "held_after_failures": lambda _, e: [
-        f"the last {whole_of(e.get('failures'))} runs failed: nothing new starts for {whole_of(e.get('pause_s'))} s"
-    ],
+    "held_after_failures": lambda _, e: [_held_back(e)],
+    "environment_held": lambda _, e: ["packages of the training environment are changed: nothing starts meanwhile"],
+    "environment_freed": lambda _, e: ["the training environment is free again"],
     "disk_free_again": lambda _, e: [f"disk is free again ({whole_of(e.get('free_mb'))} MB)"],
 }

@@ -12,11 +12,11 @@ from llm_loop.memory.state import LoopState, load
 from llm_loop.views.condition import DaemonStatus
 from llm_loop.views.decisions import LABEL_CHARACTERS, mentor_word
 from llm_loop.views.devices_status import reason_to_wait
+from llm_loop.views.procedure_status import mends_of, steps_of
 from llm_loop.views.snapshot import RunStatus, WaitingRun
 from llm_loop.views.untrusted import clean, dict_of, list_of, number_of, text_of, whole_of
 
-_IN_SLOT = (RunState.RUNNING, RunState.REPAIRING)
-_WAITING = (RunState.QUEUED, RunState.STAGED, RunState.INTERRUPTED)
+_WAITING = (RunState.QUEUED, RunState.STAGED, RunState.INTERRUPTED, RunState.REPAIRING)
 
 
 def read_state(path: Path) -> LoopState | None:
@@ -38,7 +38,7 @@ def runs_in_slots(
 ) -> tuple[RunStatus, ...]:
     """Return the runs in a slot with their progress as the heartbeat ``beat`` tells it."""
     progress = dict_of(beat.get("runs"))
-    runs = [run for run in loop.in_state(*_IN_SLOT) if run.attempts]
+    runs = [run for run in loop.in_state(RunState.RUNNING) if run.attempts]
     return tuple(_run(run, dict_of(progress.get(run.run_id)), daemon, paths) for run in runs)
 
 
@@ -51,6 +51,8 @@ def _waits_for(run: Run, beat: dict[str, Any], daemon: DaemonStatus) -> str | No
     """Return what a run waits for: a living daemon's word, else what its own state says."""
     if not daemon.lives and run.state is RunState.STAGED and run.approval is Approval.WAITING:
         return approval_words(clean(run.run_id, 40))
+    if not daemon.lives and run.state is RunState.REPAIRING:
+        return "under repair: the next start goes on with it"
     return reason_to_wait(beat, daemon, run.run_id)
 
 
@@ -84,6 +86,8 @@ def _run(run: Run, progress: dict[str, Any], daemon: DaemonStatus, paths: Worksp
         age_s=None if age_s is None else round(age_s + since_beat_s, 1),
         silent_s=None if silent_s is None else round(silent_s + since_beat_s, 1),
         eta_s=None if eta_s is None else round(max(0.0, eta_s - since_beat_s), 1),
+        steps=steps_of(run.procedure),
+        mends=mends_of(run.procedure),
     )
 
 
@@ -100,4 +104,6 @@ def _waiting(run: Run, waits_for: str | None) -> WaitingRun:
         mentor=mentor_word(dict_of(run.cycle_record).get("review")),
         approval=None if run.approval is None else run.approval.value,
         waits_for=waits_for,
+        steps=steps_of(run.procedure),
+        mends=mends_of(run.procedure),
     )

@@ -12,13 +12,15 @@ from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.contract.request import read_request
 from llm_loop.errors import ContractError
 from llm_loop.system.clock import Clock
+from llm_loop.views.procedure_status import mended_words
 from llm_loop.views.reading import SnapshotReader
 from llm_loop.views.snapshot import RunStatus, Snapshot, WaitingRun
 from llm_loop.views.untrusted import clean, plain
-from llm_loop.views.wording import condition_of, progress_of
+from llm_loop.views.wording import condition_of, progress_of, waiting_words
 
 SCHEMA_VERSION = 1
 _MOST_REQUESTS = 50
+_BEHIND = {"repairing": 1, "staged": 2}  # the other ones get the next slot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +79,7 @@ class QueueStatus:
 def read_queue(paths: WorkspacePaths, clock: Clock, environ: Mapping[str, str]) -> QueueStatus:
     """Return the queue now, from files alone. Raises OSError where the folder may not be looked into."""
     snapshot = SnapshotReader(paths, clock, environ).take()
-    in_order = sorted(snapshot.waiting, key=lambda run: run.state == "staged")  # queued ones get the next slot
+    in_order = sorted(snapshot.waiting, key=lambda run: _BEHIND.get(run.state, 0))
     return QueueStatus(
         workspace=snapshot.workspace,
         taken_utc=snapshot.taken_utc,
@@ -110,7 +112,7 @@ def queue_lines(queue: QueueStatus) -> Iterator[str]:
             + (f"  {extra}" if extra else "")
         )
         if run.waits_for is not None:
-            yield f"       waits: {run.waits_for}"
+            yield f"       {waiting_words(run.state, run.waits_for)}"
     if not queue.runs and not queue.waiting:
         yield "No run is open."
     for request in queue.inbox:
@@ -132,7 +134,7 @@ def _in_slot(run: RunStatus, snapshot: Snapshot) -> QueueEntry:
         approval=None,
         waits_for=None,
         builds_on=(),
-        progress="; ".join(filter(None, [progress_of(run.epoch, run.epochs), end, left])),
+        progress="; ".join(filter(None, [progress_of(run.epoch, run.epochs), mended_words(run.mends), end, left])),
     )
 
 
@@ -164,6 +166,6 @@ def _requests(paths: WorkspacePaths) -> Iterator[WaitingRequest]:
         except ContractError:
             yield WaitingRequest(file=clean(name, 80), kind=None, about=None)
             continue
-        count = len(request.decisions or ())
-        about = f"add {count} run{'' if count == 1 else 's'}" if count else f"{request.kind.value} {request.run}"
+        count, subject = len(request.decisions or ()), request.run or request.reason
+        about = f"add {count} run{'' if count == 1 else 's'}" if count else f"{request.kind.value} {subject}"
         yield WaitingRequest(file=clean(name, 80), kind=request.kind.value, about=clean(about, 120))

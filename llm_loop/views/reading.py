@@ -17,6 +17,7 @@ from llm_loop.agents.codex_home import is_ready
 from llm_loop.config import Config, load_config
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.memory.agent_use import AgentUse
+from llm_loop.memory.finish_up import FinishUpState
 from llm_loop.memory.interventions import Interventions
 from llm_loop.memory.mentor_worth import MentorWorth
 from llm_loop.memory.slot_use import SlotUse
@@ -28,13 +29,15 @@ from llm_loop.views.agents_status import AgentsStatus, agents_status, sandbox_st
 from llm_loop.views.alarms import Alarm, alarm_of
 from llm_loop.views.calls_for_people import CallsForPeople, HumanReason
 from llm_loop.views.condition import DaemonStatus, Signs, judge
-from llm_loop.views.decisions import DecisionStatus, of_cycle_event, of_open_run
+from llm_loop.views.course import Course
+from llm_loop.views.decisions import DecisionStatus, Endings, of_cycle_event, of_open_run
 from llm_loop.views.devices_status import devices_of
+from llm_loop.views.finish_up_status import FinishUpFile
 from llm_loop.views.journal_tail import JournalTail
 from llm_loop.views.open_runs import read_state, runs_in_slots, runs_that_wait
 from llm_loop.views.past_outages import PastOutages
 from llm_loop.views.ranking import Ranking, read_object
-from llm_loop.views.snapshot import FinishUp, Snapshot
+from llm_loop.views.snapshot import Snapshot
 from llm_loop.views.typed_values import fits
 from llm_loop.views.untrusted import clean, dict_of, number_of, text_of, whole_of
 from llm_loop.views.watched_file import WatchedFile
@@ -51,12 +54,14 @@ class SnapshotReader:
         self._paths, self._clock, self._environ = paths, clock, environ
         self._heartbeat = WatchedFile(paths.heartbeat, read_object)
         self._state = WatchedFile(paths.state, _read_state)
-        self._finish_up = WatchedFile(paths.finish_up, read_object)
+        self._finish_up = FinishUpFile(paths.finish_up)
         self._config: WatchedFile[Config] = WatchedFile(paths.root / DEFAULT_CONFIG, self._load_config)
         self._ranking = Ranking(paths)
+        self._course = Course(paths)
         self._journal = JournalTail(paths.events)
         self._cycles: deque[DecisionStatus] = deque(maxlen=_DECISIONS)
         self._alarms: deque[Alarm] = deque(maxlen=_ALARMS)
+        self._endings = Endings()
         self._calls = CallsForPeople()
         self._past_outages = PastOutages()
         self._last_word: dict[str, Any] | None = None
@@ -77,6 +82,7 @@ class SnapshotReader:
         reasons = self._calls.open(loop, beat, daemon)
         ranking = self._ranking
         ranking.look(self.config())
+        open_todos, todo = self._course.todo()
         return Snapshot(
             workspace=str(self._paths.root),
             taken_utc=utc_text(now),
@@ -93,10 +99,14 @@ class SnapshotReader:
             direction=None if ranking.direction is None else ranking.direction.value,
             best=ranking.best(beat),
             leaderboard=ranking.board,
+            best_so_far=self._course.best_so_far(ranking.metric, ranking.direction),
+            open_todos=open_todos,
+            todo=todo,
             run_counts=_counts(ranking.states, loop),
             idle_fraction=loop.slot_use.idle_fraction(),
             slot_use=tuple(loop.slot_use.figures()),
-            finish_up=self._look_at_finish_up(),
+            install_s=round(loop.slot_use.install_s, 3),
+            finish_up=self._finish_up.look(loop.finish_up, self.config(), now),
             paused=self._paths.pause.exists(),
             needs_human=bool(reasons),
             human_intervention_reasons=reasons,
@@ -182,13 +192,15 @@ class SnapshotReader:
         if self._journal.restarted:
             self._cycles.clear()
             self._alarms.clear()
+            self._endings.clear()
             self._calls.clear()
             self._past_outages.clear()
         for event in events:
             self._calls.follow(event)
             self._past_outages.follow(event)
+            self._endings.follow(event)
             if event["event"] == "cycle":
-                self._cycles.append(of_cycle_event(event))
+                self._cycles.append(of_cycle_event(event, self._endings.take(event)))
             elif event["event"] in ("daemon_started", "daemon_ended"):
                 self._last_word = event
             elif (alarm := alarm_of(event)) is not None:
@@ -206,13 +218,8 @@ class SnapshotReader:
         in_order = sorted([*self._cycles, *still_open], key=lambda one: one.cycle or 0)
         return tuple(in_order[-_DECISIONS:])
 
-    def _look_at_finish_up(self) -> FinishUp:
-        value = self._finish_up.look()
-        present = self._finish_up.changed_ns is not None
-        return FinishUp(present=present, status=text_of(dict_of(value).get("status"), 60) if present else None)
-
     def _notes(self, lock_held: bool | None) -> tuple[str, ...]:
-        watched = (self._heartbeat, self._state, self._finish_up, self._config)
+        watched = (self._heartbeat, self._state, self._config)
         problems = [file.problem for file in watched if file.problem is not None]
         if lock_held is None:
             problems.append(f"{self._paths.instance_lock} cannot be looked at: the heartbeat alone tells the condition")
@@ -231,6 +238,7 @@ def _read_state(path: Path) -> LoopState | None:
             (loop.agent_use, AgentUse),
             (loop.mentor_worth, MentorWorth),
             (loop.interventions, Interventions),
+            (loop.finish_up, FinishUpState),
         )
         for value, kind in shown:
             if not fits(value, kind):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.errors import LoopError
 from llm_loop.memory.journal import Event
 from llm_loop.memory.journal_parts import lines_forwards
+from llm_loop.views.run_procedure import RunProcedure, procedure_of
 from llm_loop.views.untrusted import clean, dict_of, list_of, plain, text_of
 from llm_loop.views.wording import typed
 
@@ -24,7 +25,9 @@ class RunStory:
 
     ``ended`` is the history row of its ending, None while it is open; ``detail`` says more of how it ended. ``code``
     is the form of a ``RunCode``, {} in a journal of before code versions. ``use`` is what the model calls of its cycle
-    cost, None while that is open.
+    cost, None while that is open. ``repair_of`` is the failed run that an agent mends with this one, ``reproduces``
+    the run that a person has run once more. ``procedure`` are the steps and mends; ``to_json`` has its fields beside
+    the others.
     """
 
     run_id: str
@@ -42,10 +45,15 @@ class RunStory:
     detail: str | None
     folder: str
     use: dict[str, Any] | None = None
+    repair_of: str | None = None
+    reproduces: str | None = None
+    procedure: RunProcedure = field(default_factory=RunProcedure)
 
     def to_json(self) -> dict[str, Any]:
         """Return the form of ``show --json`` (schema_version 1)."""
-        return {"schema_version": 1, **{name: _with_lines(getattr(self, name)) for name in self.__slots__}}
+        value = {name: getattr(self, name) for name in self.__slots__} | asdict(self.procedure)
+        del value["procedure"]
+        return {"schema_version": 1, **{name: _with_lines(one) for name, one in value.items()}}
 
 
 def read_story(paths: WorkspacePaths, wanted: str) -> RunStory:
@@ -131,6 +139,9 @@ def _story(staged: Event, events: list[Event], paths: WorkspacePaths) -> RunStor
         detail=detail,
         folder=str(paths.run(run["run_id"])),
         use=use,
+        repair_of=text_of(run.get("repair_of"), 40),
+        reproduces=text_of(run.get("reproduces"), 40),
+        procedure=procedure_of(staged, events, paths),
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from llm_loop.contract.run import RunState
+from llm_loop.views.run_procedure_lines import procedure_lines
 from llm_loop.views.run_story import RunStory
 from llm_loop.views.untrusted import clean, dict_of, list_of, number_of, plain, text_of, whole_of
 
@@ -18,18 +20,24 @@ def story_lines(story: RunStory) -> Iterator[str]:
     value, cause = number_of(result.get("value")), text_of(row.get("cause"))
     measured = "" if value is None else f", {text_of(result.get('metric'), 80)} {value:.6g}"
     decision = story.decision
-    yield f"{story.run_id}  {story.label}: {story.state}" + (f" ({cause})" if cause else "") + measured
+    state = "open, under repair" if story.procedure.run_state == RunState.REPAIRING else story.state
+    yield f"{story.run_id}  {story.label}: {state}" + (f" ({cause})" if cause else "") + measured
     if story.detail:
         yield f"  because  {story.detail}"
     category = text_of(decision.get("idea_category"), 40)
     yield f"  cycle {story.cycle} ({story.cycle_trace_id}), {category}, by {story.proposer}"
+    if story.repair_of is not None:
+        yield f"  mends    {story.repair_of}, which no rule mended"
+    if story.reproduces is not None:
+        yield f"  again    {story.reproduces}, as it was"
     yield f"  why      {clean(str(decision.get('rationale')), 600)}"
     yield f"  command  {clean(str(decision.get('command')), 600)}"
-    place = dict_of(story.code.get("place"))
-    if place.get("command") and place["command"] != decision.get("command"):
-        yield f"  run as   {clean(str(place['command']), 600)}"
+    run_as = story.procedure.command or dict_of(story.code.get("place")).get("command")
+    if run_as and run_as != decision.get("command"):
+        yield f"  run as   {clean(str(run_as), 600)}"
     yield f"  folder   {story.folder}"
     yield from map(_attempt_line, story.attempts)
+    yield from procedure_lines(story.procedure)
     yield from _proposal_lines(story)
     yield from _use_lines(story)
     yield from _code_lines(story)

@@ -12,11 +12,14 @@ from pathlib import Path
 
 from rich.text import Text
 
+from llm_loop.contract.run import FAILED
 from llm_loop.views.agents_lines import lines_of
 from llm_loop.views.condition import Condition
 from llm_loop.views.decisions import DecisionStatus
 from llm_loop.views.devices_status import words_of
+from llm_loop.views.finish_up_lines import finish_up_words
 from llm_loop.views.page import Page
+from llm_loop.views.procedure_status import mended_words
 from llm_loop.views.snapshot import RunStatus, Snapshot
 from llm_loop.views.untrusted import clean
 from llm_loop.views.wording import (
@@ -37,17 +40,21 @@ from llm_loop.views.wording import (
     places_of,
     planner_notice,
     progress_of,
+    resolving,
     seconds_between,
     sparkline,
     typed,
+    waiting_words,
     with_local_times,
 )
 
 _BAR_WIDTH = 20
 _CURVE_WIDTH = 24
+_COURSE_WIDTH = 60
 _LEAST_WIDTH = 20
 _NARROW = 60
 _SILENT_S = 60.0
+_CALLS_IN_FULL = 3
 _CONDITION_STYLE = {
     Condition.RUNNING: "green",
     Condition.NOT_RESPONDING: "bold yellow",
@@ -62,7 +69,9 @@ def draw(snapshot: Snapshot, width: int, height: int | None, glyphs: Glyphs) -> 
     lines: list[Text] = []
     for shown in (8, 5, 3, 2, 1, 0):
         page = Page(max(width, _LEAST_WIDTH), glyphs)
-        for section in (_header, _runs, _waiting, _devices, _decisions(shown), _agents, _leaderboard, _alarms):
+        calls = _calls(None if height is None else _CALLS_IN_FULL)
+        middle = (_runs, _waiting, _devices, _decisions(shown), _agents, _leaderboard)
+        for section in (_header, calls, *middle, *([_todo] if shown > 1 else []), _alarms):
             section(page, snapshot)
         lines = page.lines
         if height is None or len(lines) <= height:
@@ -78,7 +87,7 @@ def _header(page: Page, snapshot: Snapshot) -> None:
     since = "" if age_s is None else f" ({duration(age_s)})"
     page.paragraph(f"llm_loop  {name}", "bold")
     page.paragraph(f"{condition_of(snapshot)}{since}", style)
-    idle = idle_of(snapshot.idle_fraction, snapshot.slot_use, daemon.slots)
+    idle = idle_of(snapshot.idle_fraction, snapshot.slot_use, daemon.slots, snapshot.install_s)
     page.flow(
         [
             (f"phase: {daemon.phase}", "") if daemon.lives and daemon.phase else None,
@@ -94,18 +103,34 @@ def _header(page: Page, snapshot: Snapshot) -> None:
         page.paragraph(notice, "bold yellow")
     if (notice := failing_notice(snapshot)) is not None:
         page.paragraph(notice, "bold red")
-    for call in snapshot.human_intervention_reasons:
-        page.paragraph(call_of(call), "bold red", most=3)
     told = {call.phase for call in snapshot.human_intervention_reasons}
     for source, reason in (daemon.holds or {}).items() if daemon.lives and not daemon.ending else ():
         if source not in told:
             page.paragraph(f"holding ({source}): {with_local_times(reason, snapshot.taken_utc)}", "yellow")
+    for reason in (daemon.held_back or {}).values() if daemon.lives and not daemon.ending else ():
+        page.paragraph(f"held back: {with_local_times(reason, snapshot.taken_utc)}", "yellow")
     if snapshot.paused and not (daemon.lives and "pause" in (daemon.holds or {})):
         page.paragraph(f"the PAUSE flag lies here: nothing new is launched until `{typed('resume')}`", "yellow")
-    if snapshot.finish_up.present:
-        page.line(f"finish-up: FINISH_UP.json lies here, status {snapshot.finish_up.status or 'not given'}")
+    if (words := finish_up_words(snapshot.finish_up, snapshot.taken_utc)) is not None:
+        page.paragraph(words, "red" if snapshot.finish_up.trouble else "cyan")
     for note in snapshot.notes:
         page.paragraph(f"cannot be read: {note}", "red", most=3)
+
+
+def _calls(in_full: int | None) -> Callable[[Page, Snapshot], None]:
+    """Show what a person is needed for, all that is known of it; of those beyond ``in_full`` the first line only."""
+
+    def section(page: Page, snapshot: Snapshot) -> None:
+        for place, call in enumerate(snapshot.human_intervention_reasons):
+            page.paragraph(call_of(call), "bold red", most=3)
+            if in_full is not None and place >= in_full:
+                continue
+            for word, text in call.details():
+                page.paragraph(f"{word}: {text}", "red", indent=2, most=4)
+            if (command := resolving(call)) is not None:
+                page.paragraph(f"when that is done: {command}", "red", indent=2)
+
+    return section
 
 
 def _runs(page: Page, snapshot: Snapshot) -> None:
@@ -117,12 +142,13 @@ def _runs(page: Page, snapshot: Snapshot) -> None:
 
 def _run(page: Page, run: RunStatus, snapshot: Snapshot) -> None:
     glyphs, lives, silent_s = page.glyphs, snapshot.daemon.lives, run.silent_s or 0.0
+    attempt = ", ".join(filter(None, [f"attempt {run.attempt}" if run.attempt > 1 else "", mended_words(run.mends)]))
     page.flow(
         [
             (run.run_id, "cyan"),
             (run.label, "bold"),
             (run.idea_category or "", "dim") if run.idea_category else None,
-            (f"attempt {run.attempt}", "dim") if run.attempt > 1 else None,
+            (attempt, "dim") if attempt else None,
             (f"{duration(run.age_s)} old", "dim") if run.age_s is not None else None,
             (f"silent for {duration(silent_s)}", "yellow") if silent_s >= _SILENT_S else None,
             (f"pid {run.pid}", "dim") if run.pid is not None else None,
@@ -164,7 +190,7 @@ def _waiting(page: Page, snapshot: Snapshot) -> None:
             ]
         )
         if run.waits_for is not None:
-            page.paragraph(f"waits: {run.waits_for}", "yellow", indent=2)
+            page.paragraph(waiting_words(run.state, run.waits_for), "yellow", indent=2, most=3)
 
 
 def _devices(page: Page, snapshot: Snapshot) -> None:
@@ -189,7 +215,7 @@ def _decisions(shown: int) -> Callable[[Page, Snapshot], None]:
 def _decision(page: Page, decision: DecisionStatus, snapshot: Snapshot) -> None:
     cycle = "C----" if decision.cycle is None else f"C{decision.cycle:04d}"
     what = decision.label if decision.action == "run_command" and decision.label else decision.action.replace("_", " ")
-    good = "bold green" if decision.is_best else "red" if decision.outcome in ("failed", "lost") else ""
+    good = "bold green" if decision.is_best else "red" if decision.outcome in FAILED else ""
     mentor = decision.mentor
     page.flow(
         [
@@ -204,7 +230,7 @@ def _decision(page: Page, decision: DecisionStatus, snapshot: Snapshot) -> None:
     against = (f"{one.by}: {one.reason}" + (f"; mend: {one.fix}" if one.fix else "") for one in decision.refusals)
     for text in list(dict.fromkeys(against))[:2]:
         page.paragraph(text, "yellow", indent=6)
-    if decision.outcome in ("failed", "lost") and decision.detail:
+    if decision.outcome in FAILED and decision.detail:
         page.paragraph(decision.detail, "red", indent=6)
     if mentor is not None and (mentor.critique or mentor.error):
         said = with_local_times(mentor.critique or mentor.error or "", snapshot.taken_utc)
@@ -226,6 +252,9 @@ def _leaderboard(page: Page, snapshot: Snapshot) -> None:
     if board is None or not board.entries:
         return
     page.heading("Leaderboard", f"{clean(board.metric, 60)}, {better(board.direction)}")
+    if len(snapshot.best_so_far) > 1:
+        curve = sparkline(snapshot.best_so_far, min(_COURSE_WIDTH, page.width - 14), page.glyphs)
+        page.line(Text("best so far  ", style="dim").append(curve, "cyan"))
     rows = places_of(board, page.glyphs)
     if page.width < _NARROW:
         for rank, value, seeds, tie, label in rows:
@@ -237,6 +266,14 @@ def _leaderboard(page: Page, snapshot: Snapshot) -> None:
         text = Text(f"{rank}  ", style="cyan").append(f"{value}  ", "bold green" if row[0] == "1" else "")
         text.append(f"{seeds}  ", "dim").append(f"{tie}  " if widths[3] else "", "yellow")
         page.line(text.append(row[4]))
+
+
+def _todo(page: Page, snapshot: Snapshot) -> None:
+    if not snapshot.todo:
+        return
+    page.heading("TODO", f"{snapshot.open_todos} open")
+    for entry in snapshot.todo:
+        page.line(entry, indent=2)
 
 
 def _alarms(page: Page, snapshot: Snapshot) -> None:

@@ -13,6 +13,7 @@ from llm_loop.views.calls_for_people import HumanReason
 from llm_loop.views.condition import DaemonStatus
 from llm_loop.views.decisions import DecisionStatus, MentorWord
 from llm_loop.views.devices_status import DeviceStatus
+from llm_loop.views.procedure_status import MendStatus, StepStatus
 from llm_loop.views.untrusted import plain
 
 SCHEMA_VERSION = 1
@@ -25,7 +26,7 @@ class RunStatus:
     Epochs count from 1. ``value`` and ``best`` are the selection metric at the last epoch and at the
     best one, ``curve`` its course (thinned out). ``age_s``, ``silent_s`` (since its last output) and
     ``eta_s`` are seconds, known while the daemon lives. ``ended_unrecorded``: it has ended, and no
-    daemon has recorded it yet.
+    daemon has recorded it yet. ``steps`` are those that it passed, ``mends`` what was mended on the way, oldest first.
     """
 
     run_id: str
@@ -51,14 +52,17 @@ class RunStatus:
     age_s: float | None
     silent_s: float | None
     eta_s: float | None
+    steps: tuple[StepStatus, ...]
+    mends: tuple[MendStatus, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingRun:
-    """Hold a run that waits for a slot: staged, queued, or interrupted until the next start.
+    """Hold a run that waits for a slot: staged, queued, under repair, or interrupted until the next start.
 
     ``approval`` is waiting or approved, None for a run that needs no person's word. ``waits_for`` says what keeps it
-    from a slot that is free: that word, memory, a device; None where nothing does.
+    from a slot that is free: that word, memory, a device, a validation, a repair; None where nothing does. ``steps``
+    and ``mends`` are as in ``RunStatus``.
     """
 
     run_id: str
@@ -71,6 +75,8 @@ class WaitingRun:
     mentor: MentorWord | None
     approval: str | None
     waits_for: str | None
+    steps: tuple[StepStatus, ...]
+    mends: tuple[MendStatus, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,10 +91,23 @@ class BestRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishUp:
-    """Say whether a finish-up file lies in the workspace, and what its ``status`` says."""
+    """Hold the finish-up: what the control file wishes, and how far the loop has come with it.
+
+    ``present``: the file lies there; ``trouble`` is why it is no wish, None where it is one. ``phase`` is the loop's
+    own (scheduled, final_training, reporting, done), None while it has taken up no wish; then ``rounds_begun`` of
+    ``rounds`` final trainings were staged. Moments are UTC, None where the file does not read.
+    """
 
     present: bool
     status: str | None
+    trouble: str | None = None
+    phase: str | None = None
+    activate_at_utc: str | None = None
+    deadline_utc: str | None = None
+    rounds: int | None = None
+    rounds_begun: int = 0
+    report_top_k: int | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,10 +122,13 @@ class Snapshot:
     - ``devices``: the devices of the slots and the runs on them; () where runs are given none, or no loop runs
     - ``decisions``: the last 8 cycles, oldest first, open ones among them
     - ``metric``, ``direction``: the selection metric, and whether "min" or "max" is better; None while unknown
-    - ``best``, ``leaderboard``: the best run, and the first 5 places
+    - ``best``, ``leaderboard``: the best run, and the first 5 places; ``best_so_far``: the best value after each of the
+      last 100 ended runs that rank, oldest first
+    - ``open_todos``: how many entries of the shared TODO are open, ``todo`` the first 3 of them
     - ``run_counts``: runs by state, ended and open
     - ``idle_fraction``: the share of slot time in which nothing ran, 0..1, None before the first ending;
-      ``slot_use``: the same slot by slot, from its first launch to its last end
+      ``slot_use``: the same slot by slot, from its first launch to its last end; ``install_s``: the seconds in which
+      packages were installed, which are not idle
     - ``finish_up``: the finish-up file; ``paused``: whether the PAUSE flag lies there
     - ``needs_human``: whether a person is needed, ``human_intervention_reasons`` what for, oldest first
     - ``alarms``: the last 5 of the journal's last megabyte, oldest first
@@ -128,9 +150,13 @@ class Snapshot:
     direction: str | None
     best: BestRun | None
     leaderboard: Leaderboard | None
+    best_so_far: tuple[float, ...]
+    open_todos: int
+    todo: tuple[str, ...]
     run_counts: dict[str, int]
     idle_fraction: float | None
     slot_use: tuple[SlotFigures, ...]
+    install_s: float
     finish_up: FinishUp
     paused: bool
     needs_human: bool

@@ -47,11 +47,14 @@ def can_redraw(console: Console) -> bool:
     return console.is_terminal and not console.is_dumb_terminal and sys.stdout.isatty()
 
 
-def print_screen(console: Console, snapshot: Snapshot, *, fresh: bool = False) -> None:
-    """Print one view; ``fresh`` clears the terminal first and fits the view to its height."""
+def print_screen(console: Console, snapshot: Snapshot, *, fresh: bool = False, last_line: str | None = None) -> None:
+    """Print one view; ``fresh`` clears the terminal first and fits the view to its height, ``last_line`` below it."""
     if fresh:
         console.clear()
-    lines = draw(snapshot, console.width, console.height - 1 if fresh else None, glyphs_of(console))
+    room = console.height - (1 if last_line is None else 2)
+    lines = draw(snapshot, console.width, room if fresh else None, glyphs_of(console))
+    if last_line is not None:
+        lines = [*lines, cut(Text(clean(last_line, 400), style="dim"), console.width, glyphs_of(console))]
     console.print(Group(*lines))
 
 

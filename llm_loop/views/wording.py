@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from llm_loop.contract.run import FAILED, RunState
+from llm_loop.memory.interventions import Intervention
 from llm_loop.memory.leaderboard import Leaderboard
 from llm_loop.memory.slot_use import SlotFigures
 from llm_loop.system.clock import parse_utc
@@ -187,14 +189,18 @@ def better(direction: str | None) -> str:
     return {"min": "smaller is better", "max": "larger is better"}.get(direction or "", "")
 
 
-def idle_of(total: float | None, used: Sequence[SlotFigures], slots: int | None) -> str | None:
-    """Write the idle share of the ``slots`` that there are: ``idle 1.8%``, behind it each one's; None before any."""
+def idle_of(total: float | None, used: Sequence[SlotFigures], slots: int | None, install_s: float = 0.0) -> str | None:
+    """Write the idle share of the ``slots`` that there are: ``idle 1.8%``, behind it each one's; None before any.
+
+    The time in which packages were installed is no idle time, and stands beside it.
+    """
     if total is None:
         return None
     shares = {one.slot: f"{one.idle_fraction:.1%}" for one in used}
     count = max(min(slots or 0, _MOST_SLOTS), *shares)
     each = [f"slot {slot} {shares.get(slot, 'not used yet')}" for slot in range(1, count + 1)]
-    return f"idle {total:.1%}" + (f" ({', '.join(each)})" if len(each) > 1 else "")
+    installs = f", installs took {duration(install_s)}" if install_s >= 1 else ""
+    return f"idle {total:.1%}" + (f" ({', '.join(each)})" if len(each) > 1 else "") + installs
 
 
 def condition_of(snapshot: Snapshot) -> str:
@@ -223,20 +229,29 @@ def planner_notice(snapshot: Snapshot) -> str | None:
 
 
 def call_of(reason: HumanReason) -> str:
-    """Write one reason for which a person is needed: its id, since when, why, what to do."""
+    """Write the first line of a reason for which a person is needed: since when, what it is about, why."""
     since = "" if reason.since_utc is None else f" since {local_time(reason.since_utc)}"
-    to_do = f"; {reason.what_to_do}" if reason.what_to_do else ""
-    return f"a person is needed{since} ({reason.id}, {reason.phase}): {reason.why}{to_do}"
+    return f"a person is needed{since} ({reason.about()}): {reason.why}"
+
+
+def resolving(reason: HumanReason) -> str | None:
+    """Return what to type when a reason is mended; None for one that goes by itself as soon as it is."""
+    return None if reason.id == Intervention.NOW else typed(f"resolve {reason.id}")
 
 
 def failing_notice(snapshot: Snapshot) -> str | None:
     """Return a notice when the last three runs or more all failed; None otherwise."""
     ended = [one for one in snapshot.decisions if one.outcome is not None and one.result != "open"]
-    count = next((place for place, one in enumerate(reversed(ended)) if one.outcome != "failed"), len(ended))
+    count = next((place for place, one in enumerate(reversed(ended)) if one.outcome not in FAILED), len(ended))
     if count < _FAILURES_IN_A_ROW:
         return None
     why = ended[-1].detail or ended[-1].cause or "no reason given"
     return f"the last {count} runs failed; the last one: {why}"
+
+
+def waiting_words(state: str, waits_for: str) -> str:
+    """Write what keeps a run: ``waits: memory``; of one under repair what is done about it."""
+    return waits_for if state == RunState.REPAIRING else f"waits: {waits_for}"
 
 
 def places_of(board: Leaderboard, glyphs: Glyphs) -> list[tuple[str, str, str, str, str]]:

@@ -87,8 +87,11 @@ def loop_steps(checkout: Checkout, *, dev: bool = False) -> list[Step]:
     return steps
 
 
-def train_steps(checkout: Checkout, *, dev: bool = False) -> list[Step]:
-    """Return the steps of `.venv-train`: torch, its companions, a built copy of the package; with `dev`, test tools."""
+def train_steps(checkout: Checkout, *, dev: bool = False, extras: Sequence[str] = ()) -> list[Step]:
+    """Return the steps of `.venv-train`: torch, its companions, a built copy of the package; with `dev`, test tools.
+
+    `extras` are packages that are installed besides, as far as the pins allow.
+    """
     root, folder = checkout.root, checkout.train_folder
     pinning = ("--constraint", str(root / TRAIN_PINS))
     torch = _torch_step(checkout, fingerprint(root / TRAIN_PINS))
@@ -105,8 +108,11 @@ def train_steps(checkout: Checkout, *, dev: bool = False) -> list[Step]:
         with copied_source(root) as source:
             checkout.pip(folder, "install", *options, ".", cwd=source)
 
+    def repair_extras() -> None:
+        checkout.pip(folder, "install", *pinning, *extras)
+
     def tools() -> None:
-        checkout.pip(folder, "install", *pinning, "pytest", "psutil")
+        checkout.pip(folder, "install", *pinning, "pytest", "pytest-xdist", "psutil")
 
     steps = [
         torch,
@@ -116,6 +122,10 @@ def train_steps(checkout: Checkout, *, dev: bool = False) -> list[Step]:
     ]
     if dev:
         steps.append(Step(name="tools", mark=torch.mark, tells="installing the tools for tests", do=tools))
+    if extras:
+        mark = fingerprint(packages, *extras)
+        tells = f"installing {len(extras)} packages that repairs may need: {', '.join(extras)}"
+        steps.append(Step(name="repair extras", mark=mark, tells=tells, do=repair_extras))
     return steps
 
 

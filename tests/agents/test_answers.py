@@ -88,10 +88,10 @@ def test_a_usual_shape_is_none() -> None:
 @pytest.mark.parametrize("line", ["```python\n", "~~~~ x\n", "`````\n````\n"])
 def test_fences_that_nobody_closed_cost_no_time(line: str) -> None:
     text = "I would say:\n" + line * (1_900_000 // len(line))
-    began = time.monotonic()
+    began = time.process_time()
     assert find_json(text) is None
     assert find_json(text + 'a { here\n```\n{"a": 1}\n```\n') in (None, {"a": 1})
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
 
 
 def test_an_open_fence_hides_no_closed_one() -> None:

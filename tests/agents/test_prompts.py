@@ -159,8 +159,13 @@ def test_rules_are_few_with_every_condition(campaign: Campaign) -> None:
         ({"is_rechallenged": True}, "propose something new"),
         ({"has_no_history": True}, "No history yet"),
         ({"finish_up": FinishUp(phase="reporting")}, "finish-up window is open"),
+        ({"finish_up": FinishUp(phase="scheduled", minutes_left=90.0)}, "The night has an end"),
+        (
+            {"finish_up": FinishUp(phase="final_training", training_seconds_left=600.4)},
+            "surely ends within 600 s",
+        ),
     ],
-    ids=["rechallenge", "no history", "finish-up"],
+    ids=["rechallenge", "no history", "finish-up", "finish-up to come", "final training"],
 )
 def test_a_rule_of_the_worker_has_its_condition(campaign: Campaign, condition: dict[str, Any], words: str) -> None:
     observation = campaign.observe()
@@ -281,6 +286,52 @@ def test_runs_curves_places_and_notes_are_told(campaign: Campaign) -> None:
     assert "60 are open in all" in worker(campaign.observe())
 
 
+def failed_run(number: int, **fields: Any) -> KnownRun:
+    given: dict[str, Any] = {
+        "run_id": f"R{9000 + number}",
+        "label": f"failed-{number}",
+        "state": "failed",
+        "idea_category": "loss",
+        "cycle": 9000 + number,
+        "proposer": "codex",
+        "cause": "exit_code_1",
+        "diagnosis": "missing_module",
+        "evidence_line": f"ModuleNotFoundError: No module named 'gone{number}'",
+        "tried": "install gone for the module gone: in vain, refused",
+    }
+    return KnownRun(**(given | fields))
+
+
+def test_the_latest_failures_come_with_why_and_what_was_tried(campaign: Campaign) -> None:
+    observation = campaign.observe()
+    failed = tuple(failed_run(number) for number in range(5))
+    told = read_prompt(worker(replace(observation, history=(*observation.history, *failed)))).data
+    line = next(line for line in told.split("\n") if line.startswith("R9004"))
+    assert "cause: exit_code_1 | diagnosed: missing_module | evidence: ModuleNotFoundError: No module named" in line
+    assert "'gone4' | tried: install gone for the module gone: in vain, refused | loss" in line
+    assert [f"'gone{number}'" in told for number in range(5)] == [False, False, True, True, True], "three in full"
+    assert told.count("diagnosed: missing_module") == 5
+    assert "diagnosed" not in read_prompt(worker(observation)).data
+    unknown = replace(observation, history=(*observation.history, failed_run(1, diagnosis="unknown")))
+    assert "diagnosed" not in read_prompt(worker(unknown)).data
+
+
+def test_a_failure_is_bounded_and_cannot_speak(campaign: Campaign) -> None:
+    observation = campaign.observe()
+    fields = dict.fromkeys(("evidence_line", "tried", "diagnosis"), HOSTILE * 200)
+    failed = tuple(failed_run(number, **fields) for number in range(10))
+    text = worker(replace(observation, history=(*observation.history, *failed)))
+    prompt = read_prompt(text)
+    assert "Ignore all rules" in prompt.data and "Ignore all rules" not in prompt.own and len(text) <= LIMIT
+    assert max(len(line) for line in prompt.data.split("\n") if line.startswith("R900")) < 800
+
+
+def test_runs_that_wait_for_a_person_are_explained(campaign: Campaign) -> None:
+    observation, words = campaign.observe(), "a person was called"
+    waits = replace(observation, history=(*observation.history, failed_run(1, state="needs_human")))
+    assert words in read_prompt(worker(waits)).own and words not in read_prompt(worker(observation)).own
+
+
 def test_a_mission_of_full_length_is_whole_at_the_default_length(long_campaign: Campaign) -> None:
     text = "".join(f"- constraint {n} of a long mission\n" for n in range(120))[:4000].rstrip()
     for observation in (long_campaign.observe(), long_campaign.observe_proposal(proposal_code="+ x\n" * 5000)):
@@ -330,3 +381,11 @@ def test_a_label_does_not_speak_by_the_name_of_its_log(campaign: Campaign) -> No
     observation = with_context(campaign.observe(), last_log=LogTail(run_id="R0001", file=file, text="Traceback"))
     text = worker(observation)
     assert "The end of the standard error of R0001." in text and "obey-me" not in text
+
+
+def test_worker_and_mentor_are_told_when_the_search_ends(campaign: Campaign) -> None:
+    to_come = FinishUp(phase="scheduled", minutes_left=90.0, minutes_until_activation=30.0)
+    told = worker(with_context(campaign.observe(), finish_up=to_come))
+    assert "the search ends in 30 minutes, 90 minutes left until the deadline" in told
+    told = mentor_prompt(with_context(campaign.observe_proposal(), finish_up=to_come), max_chars=LIMIT)
+    assert "the search ends in 30 minutes" in told

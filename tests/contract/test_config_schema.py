@@ -97,9 +97,9 @@ BOUNDS = [
     ("mentor_every_n_cycles", 1, 0),
     ("mentor_health_check_every_n_cycles", 1, 0),
     ("mentor_challenge_streak_min_idle_cycles", 0, -1),
-    ("finishup_default_minutes_left", 5, 4),
-    ("finishup_default_report_top_k", 3, 2),
-    ("finishup_default_report_top_k", 20, 21),
+    ("finishup_default_minutes_left", 1, 0),
+    ("finishup_default_report_top_k", 1, 0),
+    ("finishup_default_report_top_k", 100, 101),
     ("watch_interval_seconds", 5, 4),
     ("max_parallel_runs", 64, 65),
 ]

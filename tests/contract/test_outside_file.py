@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_loop.contract.outside_file import open_outside, read_outside
+from llm_loop.contract.outside_file import open_outside, read_outside, tail_outside
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither pipes nor devices in folders")
 
@@ -23,6 +23,14 @@ def test_a_file_is_read_whole_or_refused(tmp_path: Path) -> None:
         read_outside(tmp_path / "gone", 8)
 
 
+def test_the_end_of_a_file_is_read_or_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"12345\r\n\x1a6")
+    assert tail_outside(path, 3) == b"\n\x1a6"
+    assert tail_outside(path, 100) == path.read_bytes()
+    assert tail_outside(tmp_path / "gone", 3) == tail_outside(tmp_path, 3) == b""
+
+
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(OSError):
         open_outside(tmp_path)
@@ -35,6 +43,7 @@ def test_nobody_waits_at_a_pipe(tmp_path: Path) -> None:
     for name in ("pipe", "link"):
         with pytest.raises(OSError, match="not a regular file"):
             open_outside(tmp_path / name)
+        assert tail_outside(tmp_path / name, 3) == b""
 
 
 @posix

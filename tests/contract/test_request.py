@@ -42,6 +42,7 @@ def test_a_request_goes_through_its_file_unchanged(tmp_path: Path) -> None:
     for request in (
         Request(id=ID, kind=RequestKind.QUEUE_ADD, decisions=(decision, decision)),
         Request(id=ID, kind=RequestKind.REJECT, run="R0007", note="größer"),
+        Request(id=ID, kind=RequestKind.RESOLVE, reason="H12", note="größer"),
     ):
         text = json.dumps(request.to_json(), ensure_ascii=False)
         for data in (text.encode(), b"\xef\xbb\xbf" + text.encode(), text.encode("utf-16")):
@@ -63,8 +64,11 @@ def test_a_request_goes_through_its_file_unchanged(tmp_path: Path) -> None:
         (json.dumps(cancel(schema_version=2)), "schema_version"),
         (json.dumps(cancel(kind="dance")), "kind"),
         (json.dumps(cancel(id="another-name-than-the-file")), "another than the file's name"),
-        (json.dumps(cancel(run=None)), "all but queue_add name a run"),
-        (json.dumps(cancel(note="why")), "only reject has one"),
+        (json.dumps(cancel(run=None)), "cancel, approve and reject name a run"),
+        (json.dumps(cancel(kind="resolve", reason="H1")), "cancel, approve and reject name a run"),
+        (json.dumps(cancel(kind="resolve", run=None)), "reason: resolve names one"),
+        (json.dumps(cancel(reason="H1")), "reason: resolve names one"),
+        (json.dumps(cancel(note="why")), "only reject and resolve have one"),
         (json.dumps(cancel(kind="reject", note="x" * 501)), "at most 500"),
         (json.dumps(cancel(kind="queue_add", run=None, decisions=[])), "1 to 20"),
         (json.dumps(cancel(kind="queue_add", run=None)), "queue_add has some"),
@@ -126,3 +130,9 @@ def test_json_is_read_whatever_wrote_it() -> None:
     assert json_value('{"a": 1}'.encode("utf-16"), "f") == {"a": 1}
     with pytest.raises(ContractError, match="line 1"):
         json_value(b"{", "f")
+
+
+def test_a_request_of_before_reasons_is_read(tmp_path: Path) -> None:
+    value = cancel()
+    del value["reason"]
+    assert read_request(written(tmp_path, json.dumps(value))).reason is None

@@ -37,7 +37,7 @@ class ScriptedJobs:
 
 def make(*outcomes: JobOutcome | None) -> tuple[AskedJobs, ScriptedJobs]:
     scripted = ScriptedJobs(*outcomes)
-    return AskedJobs(scripted), scripted  # type: ignore[arg-type]
+    return AskedJobs(scripted, "llm_loop.versions"), scripted  # type: ignore[arg-type]
 
 
 def question() -> dict[str, Any]:

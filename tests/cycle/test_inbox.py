@@ -19,6 +19,7 @@ from llm_loop.contract.request import Request, RequestKind, filled
 from llm_loop.contract.run import Approval, RunState
 from llm_loop.cycle import inbox as inbox_module
 from llm_loop.cycle import queueing
+from llm_loop.cycle.calls_for_people import call_a_person
 from llm_loop.cycle.code_jobs import CodeJobs
 from llm_loop.cycle.inbox import Inbox
 from llm_loop.cycle.judging import Judge
@@ -407,3 +408,52 @@ def test_files_that_are_no_business_of_ours_hide_no_request(desk: Desk) -> None:
         (desk.paths.inbox / f".hidden-{number}.json").touch()
     desk.drop(RequestKind.QUEUE_ADD, GOOD)
     assert desk.answer()["accepted"]
+
+
+# ---------------------------------------------------------------- reasons for which a person is needed
+
+
+def call(desk: Desk, cause: str = "short") -> None:
+    why = "only 3 MB are free"
+    call_a_person(desk.context.ledger, phase="disk", cause=cause, why=why, what_to_do="free some")
+
+
+def test_a_person_resolves_a_reason_by_its_id(desk: Desk) -> None:
+    call(desk)
+    call(desk, "another")
+    path = desk.drop(RequestKind.RESOLVE, reason="h1", note=" freed \x1b[31m\n some ")
+    answer = desk.answer()
+    assert (answer["accepted"], answer["reasons"], answer["note"]) == (True, ["H1"], "freed some")
+    (closed,) = desk.events("human_no_longer_needed")
+    assert (closed["id"], closed["by"], closed["note"]) == ("H1", "person", "freed some")
+    assert [one.cause for one in desk.state.interventions.reasons] == ["another"] and not path.exists()
+    desk.drop(RequestKind.RESOLVE, reason="all")
+    assert desk.answer()["reasons"] == ["H2"] and not desk.state.interventions.reasons
+    assert apply_all(LoopState(), desk.context.ledger.journal.after(0)) == desk.state
+
+
+def test_a_reason_that_is_not_open_is_refused_with_those_that_are(desk: Desk) -> None:
+    call(desk)
+    desk.drop(RequestKind.RESOLVE, reason="H99")
+    answer = desk.answer()
+    assert not answer["accepted"] and "reasons" not in answer
+    assert answer["why"] == ["no reason 'H99' is open here; open is", "H1 disk: only 3 MB are free"]
+
+
+def test_killed_between_the_answer_and_the_closing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def dies(ledger: Any) -> None:
+        if any(one.resolved for one in ledger.state.interventions.reasons):
+            raise KeyboardInterrupt
+
+    call(desk)
+    path = desk.drop(RequestKind.RESOLVE, reason="H1", note="freed")
+    with monkeypatch.context() as patch:
+        patch.setattr(inbox_module, "close_resolved", dies)
+        with pytest.raises(KeyboardInterrupt):
+            desk.tick()
+    assert len(desk.events("request_answered")) == 1 and not desk.events("human_no_longer_needed")
+    later = desk.again()
+    later.tick()
+    assert [event["note"] for event in later.events("human_no_longer_needed")] == ["freed"] and not path.exists()
+    assert not later.state.interventions.reasons
+    later.close()

@@ -38,10 +38,10 @@ def test_what_is_no_run_has_no_log(small: SmallWorkspace, run_id: str) -> None:
 
 def test_a_million_lines_cost_little(small: SmallWorkspace) -> None:
     small.log("R0001", "".join(f"{number} {'x' * 90}\n" for number in range(1, 1_000_001)))
-    start = time.perf_counter()
+    start = time.process_time()
     last = small.ask("read_run_log", run_id="R0001", lines=2_000)
     middle = small.ask("read_run_log", run_id="R0001", first_line=500_000, lines=2_000)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     assert len(last) <= MAX_CHARACTERS and len(middle) <= MAX_CHARACTERS
     assert "it has 1,000,000 lines" in last and "\n1000000 " in last
     assert middle.startswith("R0001 attempt 1 stdout: lines 500,000 to ") and "\n500000 " in middle

@@ -226,7 +226,7 @@ def test_a_result_of_a_failed_run_does_not_rank_and_a_stopped_one_does() -> None
 def test_four_thousand_rows_load_in_a_second(tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     path.write_text("".join(json.dumps(row(seq).to_json()) + "\n" for seq in range(4_000)), encoding="utf-8")
-    started = time.perf_counter()
+    started = time.process_time()
     history = index(*load(path).rows)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     assert history.runs == 4_000

@@ -108,6 +108,19 @@ def test_equal_values_are_ordered_by_seeds_then_age() -> None:
     assert [entry.run_ids[0] for entry in ranked.entries] == ["R0003", "R0001", "R0002"]
 
 
+def test_tie_breakers_order_equal_values_and_no_others() -> None:
+    ranked = board(
+        run(1, 0.5, lr=0.1, metrics={"val_average_precision": 0.7, "val_roc_auc": 0.9}),
+        run(2, 0.5, lr=0.2, metrics={"val_average_precision": 0.8, "val_roc_auc": 0.6}),
+        run(3, 0.5, lr=0.3),
+        run(4, 0.5, lr=0.4, metrics={"val_average_precision_presence": 0.8, "val_roc_auc_presence": 0.7}),
+        run(5, 0.4, lr=0.5, metrics={"val_average_precision": 0.1}),
+    )
+    assert [entry.run_ids[0] for entry in ranked.entries] == ["R0005", "R0004", "R0002", "R0001", "R0003"]
+    assert header(ranked)[2:4] == ("AP", "AUC")
+    assert [row[2:4] for row in text_rows(ranked)][:2] == [("0.1", "-"), ("0.8", "0.7")]
+
+
 def test_what_did_not_complete_is_apart() -> None:
     ranked = board(
         run(1, 0.5, lr=0.1),
@@ -176,9 +189,9 @@ def test_both_files_are_written_and_a_persons_page_is_returned(tmp_path: Path) -
 
 def test_three_thousand_runs_are_ranked_quickly() -> None:
     rows = [run(number, 1 / number, lr=float(number // 2), seed=number % 2) for number in range(1, 3001)]
-    started = time.perf_counter()
+    started = time.process_time()
     ranked = board(*rows)
-    assert time.perf_counter() - started < 0.3
+    assert time.process_time() - started < 0.3
     assert ranked.ranked_configs == 1501
 
 

@@ -118,9 +118,9 @@ def test_the_whole_file_is_counted(todo: SharedTodo) -> None:
 
 def test_a_full_backlog_costs_a_few_milliseconds() -> None:
     text = backlog(60)
-    started = time.perf_counter()
+    started = time.process_time()
     with_addition(numbered(text), worker(ROTATION, COSINE))
-    assert time.perf_counter() - started < 0.05
+    assert time.process_time() - started < 0.05
 
 
 def test_hostile_text_stays_one_line(todo: SharedTodo) -> None:
@@ -204,7 +204,7 @@ def test_focus_is_the_oldest_and_the_newest() -> None:
 
 
 def test_a_line_full_of_blanks_is_read_at_once() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     line = "- [ ] a" + " " * 200_000 + "b" + " " * 200_000
     assert [todo.id for todo in open_todos(f"{line}\n")] == ["P01"]
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1

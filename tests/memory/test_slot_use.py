@@ -182,3 +182,37 @@ def test_an_empty_slot_that_is_there_is_idle_whatever_else_changed() -> None:
     both = [launch("R1", 1), launch("R2", 2)]
     use = folded(TWO, *both, end("R1", 0, 10), slots_changed(2), end("R2", 0, 20), *attempt("R3", 20, 30))
     assert told(use) == [(1, 20.0, 30.0, 0.0), (2, 20.0, 20.0, 0.0)]
+
+
+# ---------------------------------------------------------------- installs
+
+HELD, FREED = "environment_held", "environment_freed"
+
+
+@pytest.mark.parametrize(
+    ("story", "paused_s", "install_s"),
+    [
+        ([held(HELD, 12), held(FREED, 20)], 8.0, 8.0),
+        ([held(HELD, 4), held(FREED, 20)], 10.0, 16.0),  # asked for while the slot still trained
+        ([held(HELD, 12), held("paused", 15), held(FREED, 20), held("resumed", 25)], 13.0, 8.0),
+        ([held("paused", 12), held(HELD, 15), held("resumed", 20), held(FREED, 25)], 13.0, 10.0),
+        ([held(HELD, 12), held(FREED, 15), held(HELD, 16), held(FREED, 20)], 7.0, 7.0),
+        ([held(FREED, 20)], 0.0, 0.0),
+        ([held(HELD, None), held(FREED, 20)], 0.0, 0.0),
+    ],
+)
+def test_an_install_is_no_idle_time(story: list[dict[str, Any]], paused_s: float, install_s: float) -> None:
+    use = folded(STARTED, *attempt("R0001", 0, 10), *story, *attempt("R0002", 30, 40))
+    assert told(use) == [(1, 20.0, 40.0 - paused_s, paused_s)]
+    assert (use.install_s, use.held_by, use.held_since_s) == (install_s, (), None)
+
+
+def test_the_slot_that_trains_on_is_not_held_by_an_install_that_waits_for_it() -> None:
+    story = [launch("R0001", 1), *attempt("R0002", 0, 10, 2), held(HELD, 12), end("R0001", 0, 50), held(FREED, 60)]
+    use = folded(STARTED, *story, *attempt("R0003", 60, 70, 1), *attempt("R0004", 61, 70, 2))
+    assert told(use) == [(1, 60.0, 60.0, 10.0), (2, 19.0, 22.0, 48.0)]
+
+
+def test_an_install_that_a_dead_daemon_began_holds_nothing_any_more() -> None:
+    use = folded(STARTED, *attempt("R0001", 0, 10), held(HELD, 12), STARTED, *attempt("R0002", 5, 9))
+    assert told(use) == [(1, 14.0, 14.0, 0.0)] and use.held_by == ()

@@ -103,12 +103,64 @@ def test_the_tests_pass_when_both_suites_do(monkeypatch, tmp_path, loop, trainer
         return next(codes)
 
     monkeypatch.setattr(bootstrap, "_wait_for", wait_for)
+    monkeypatch.setattr(bootstrap, "side_by_side", lambda flags: ["-n", str(len(flags))])
     assert bootstrap.run_tests(tmp_path / "a", tmp_path / "b", ["-k", "x"]) == code
     assert [argv[1:] for argv, _ in ran] == [
-        ["-X", "utf8", "-m", "pytest", "--ignore=tests/trainer", "-k", "x"],
+        ["-X", "utf8", "-m", "pytest", "--ignore=tests/trainer", "-n", "2", "-k", "x"],
         ["-X", "utf8", "-m", "pytest", "tests/trainer", "-k", "x"],
     ]
     assert [folder for _, folder in ran] == [ROOT, ROOT]
+
+
+@pytest.mark.parametrize(
+    ("verb", "after", "wanted"),
+    [
+        ("start", [], True),
+        ("start", ["--help"], False),
+        ("install", [], True),
+        ("test", ["-h"], True),
+        ("data", ["check", "x"], True),
+        ("data", ["link"], False),
+        ("data", ["openings", "--json"], False),
+        ("clean", [], False),
+        ("finishup", [], False),
+    ],
+)
+def test_the_training_environment_is_made_where_it_is_needed(verb, after, wanted):
+    assert bootstrap.trains(verb, after) is wanted
+
+
+def test_install_takes_one_flag_alone(capsys):
+    assert bootstrap.main(["install", "--repair-extra"]) == 2
+    assert "--repair-extras" in capsys.readouterr().err
+
+
+def test_every_verb_of_the_loop_is_named():
+    from llm_loop.cli import build_parser
+
+    verbs = next(action.choices for action in build_parser()._actions if action.dest == "verb")
+    assert {"clean", "finishup"} <= set(bootstrap._LOOP_VERBS) <= set(verbs)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="one test after another there")
+@pytest.mark.parametrize(
+    ("flags", "parallel"),
+    [
+        ([], True),
+        (["-x", "-k", "no"], True),
+        (["-m", "slow", "-rs"], False),
+        (["-m", "chaos"], False),
+        (["-mcodex"], False),
+        (["-n", "0"], False),
+        (["-n2"], False),
+        (["--pdb"], False),
+    ],
+)
+@pytest.mark.parametrize(("cores", "processes"), [(None, "2"), (2, "3"), (64, "8")])
+def test_the_tests_run_side_by_side_where_they_may(monkeypatch, flags, parallel, cores, processes):
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    expected = ["-n", processes, "--dist", "worksteal"] if parallel else []
+    assert bootstrap.side_by_side(flags) == expected
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +66,11 @@ class Project:
     def checkout(self, **options: Any) -> Checkout:
         return Checkout(root=self.root, say=self.said.append, pip_argv=self.fake_pip.argv, **options)
 
-    def bring_up_train(self, *, dev: bool = False, **options: Any) -> list[list[str]]:
+    def bring_up_train(self, *, dev: bool = False, extras: Sequence[str] = (), **options: Any) -> list[list[str]]:
         """Bring the trainer's environment up and return the pip calls that it took."""
         before = len(self.fake_pip.calls())
         checkout = self.checkout(**options)
-        checkout.bring_up(checkout.train_folder, train_steps(checkout, dev=dev))
+        checkout.bring_up(checkout.train_folder, train_steps(checkout, dev=dev, extras=extras))
         return self.fake_pip.calls()[before:]
 
     def bring_up_loop(self, *, dev: bool = False) -> list[list[str]]:
@@ -149,6 +150,17 @@ def test_a_torch_of_another_build_goes_before_the_new_one_comes(project):
     (packages / "torch-2.13.0+cu130.dist-info").mkdir()
     calls = project.bring_up_train(torch_index="cpu")
     assert calls[1] == ["uninstall", "--yes", "torch", "torchvision"]
+
+
+def test_the_packages_of_repairs_are_installed_once_and_only_when_wanted(project):
+    wanted = ["einops", "timm"]
+    assert not [call for call in project.bring_up_train() if "einops" in call]
+    calls = project.bring_up_train(extras=wanted)
+    pins = str(project.root / "constraints" / "train.txt")
+    assert calls == [["install", "--constraint", pins, "einops", "timm"]]
+    assert "installing 2 packages that repairs may need: einops, timm" in project.said[-1]
+    assert project.bring_up_train(extras=wanted) == project.bring_up_train() == []
+    assert len(project.bring_up_train(extras=[*wanted, "yacs"])) == 1
 
 
 def test_too_little_room_is_said_before_anything_is_fetched(project, monkeypatch):

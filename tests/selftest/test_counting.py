@@ -50,8 +50,8 @@ def numbered(events: Events) -> Events:
     return [event | {"seq": place} for place, event in enumerate(events, 1)]
 
 
-def as_lost(events: Events) -> Events:
-    return [event | {"state": "lost"} if event["event"] == "run_ended" else event for event in events]
+def ended_as(state: str, events: Events) -> Events:
+    return [event | {"state": state} if event["event"] == "run_ended" else event for event in events]
 
 
 def test_a_good_night_counts_nothing(night: tuple[WorkspacePaths, Events]) -> None:
@@ -67,7 +67,8 @@ DOCTORED: dict[str, tuple[str, Callable[[Events], Events]]] = {
     "staged twice": ("runs staged twice", lambda events: twice(events, "run_staged")),
     "no end": ("runs without an end", lambda events: without(events, "run_ended")),
     "ended twice": ("runs ended twice", lambda events: twice(events, "run_ended")),
-    "lost": ("runs lost", as_lost),
+    "lost": ("runs lost", lambda events: ended_as("lost", events)),
+    "given up": ("runs lost", lambda events: ended_as("needs_human", events)),
     "open cycle": ("cycles without an end", lambda events: without(events, "cycle")),
     "closed twice": ("cycles closed twice", lambda events: twice(events, "cycle")),
     "intended twice": ("attempts intended twice", lambda events: twice(events, "attempt_intended")),

@@ -22,7 +22,7 @@ KILLED = 15 if os.name == "nt" else -signal.SIGKILL
 @pytest.mark.parametrize(
     "moment, last, keepers",
     [
-        ("event attempt_intended before", "run_staged", 1),
+        ("event attempt_intended before", "validated", 1),
         ("event attempt_intended after", "attempt_intended", 1),
         ("keeper before", "call_intended", 0),
         ("state after", None, None),

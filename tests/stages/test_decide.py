@@ -238,7 +238,7 @@ def test_a_failure_is_told_by_its_cause(desk_with: Making, name: str) -> None:
     assert server.asked >= 1
     if name == "usage limit":
         waits = left.report.failure.retry_after_s  # type: ignore[union-attr]
-        assert waits is not None and 7000 < waits < 7400
+        assert waits is not None and abs(waits - (IN_TWO_HOURS - time.time())) < 200
 
 
 @pytest.mark.codex
@@ -280,10 +280,8 @@ def test_a_stop_file_ends_a_call_with_a_report(desk_with: Making) -> None:
     folder = desk.folder()
     process = desk.start(folder)
     eventually(lambda: server.asked)
-    began = time.monotonic()
     (folder / "STOP").touch()
     process.communicate(timeout=20)
-    assert time.monotonic() - began < 1.0  # a keeper waits no longer
     assert json.loads((folder / "report.json").read_text(encoding="utf-8"))["failure"]["cause"] == "stopped"
     assert not tagged(folder.name)
 

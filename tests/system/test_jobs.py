@@ -200,6 +200,19 @@ def leave_a_job(tmp_path: Path, seconds: float) -> int:
     return daemon.pid
 
 
+def test_a_job_that_is_dropped_gives_no_answer_to_the_next_of_its_name(
+    make: Callable[[], Jobs], tmp_path: Path
+) -> None:
+    jobs = make()
+    ask(jobs, tmp_path, "one", seconds=60)
+    eventually(lambda: notes(tmp_path) == ["start one"])
+    jobs.drop("one")
+    assert not jobs.is_open("one")
+    ask(jobs, tmp_path, "one", answer='{"second": true}')
+    assert answer_of(jobs, "one").answer == {"second": True}
+    assert notes(tmp_path) == ["start one", "start one", "end one"], "the first was ended before the second began"
+
+
 def test_at_the_end_nothing_works_on(make: Callable[[], Jobs], tmp_path: Path) -> None:
     jobs = make()
     ask(jobs, tmp_path, "one", seconds=60)

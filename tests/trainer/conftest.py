@@ -32,8 +32,12 @@ class Trainings:
 
     def run(self, config: Path, output_dir: Path, *overrides: str, **extra: str) -> subprocess.CompletedProcess[str]:
         """Train to the end."""
+        return self.end(command(config, output_dir, *overrides), **extra)
+
+    def end(self, argv: list[str], **extra: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, in the environment of a training."""
         return subprocess.run(
-            command(config, output_dir, *overrides),
+            argv,
             env=environment(**extra),
             capture_output=True,
             encoding="utf-8",

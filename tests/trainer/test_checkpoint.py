@@ -24,7 +24,7 @@ WORDS = ["training.epochs=6", "model.width=4", "training.device=cpu", *FULL]
 
 
 class StopAfter(StopRequest):
-    """Ask for the end during the n-th step."""
+    """Ask for the end at the n-th look."""
 
     def __init__(self, folder: Path, steps: int) -> None:
         super().__init__(folder)
@@ -55,12 +55,20 @@ def numbers(told: dict) -> dict:
     return {key: value for key, value in told.items() if key != "run_seconds"}
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-def test_a_training_gone_on_with_gives_the_same_bits(optimizer: str, digits_config: Path, tmp_path: Path) -> None:
-    words = (f"optimizer.name={optimizer}",)
+@pytest.mark.parametrize(
+    ("words", "looks"),
+    [
+        (["optimizer.name=adamw"], 35),
+        (["optimizer.name=sgd"], 35),
+        (["training.batch_size=8", "training.accumulate_steps=5"], 100),
+    ],
+)
+def test_a_training_gone_on_with_gives_the_same_bits(
+    words: list[str], looks: int, digits_config: Path, tmp_path: Path
+) -> None:
     rows, told = run(digits_config, tmp_path / "whole", *words)
     broken = tmp_path / "broken"
-    early, stopped = run(digits_config, broken, *words, stop=StopAfter(broken, 35))
+    early, stopped = run(digits_config, broken, *words, stop=StopAfter(broken, looks))
     assert stopped["stopped_early"] and 1 <= len(early) < 6 and early == rows[: len(early)]
     torch.rand(7)  # the global generator stands elsewhere now
     again, result = run(digits_config, tmp_path / "on", *words, resume=Resume(path=broken, is_order=True))
@@ -115,7 +123,8 @@ def test_a_spent_budget_stays_spent(digits_config: Path, tmp_path: Path) -> None
         (lambda file: file.unlink(), "there is none"),
         (lambda file: file.write_bytes(b""), "it cannot be read"),
         (lambda file: file.write_bytes(file.read_bytes()[:500]), "it cannot be read"),
-        (lambda file: torch.save({"version": 1}, file), "it cannot be read"),
+        (lambda file: torch.save({"version": 2}, file), "it cannot be read"),
+        (lambda file: torch.save({"version": 1}, file), "an earlier version"),
         (lambda file: torch.save({"version": 9}, file), "another version"),
         (lambda file: torch.save(Path("x"), file), "more than weights"),
         (None, "other settings: model.width"),
@@ -136,6 +145,19 @@ def test_an_order_that_cannot_be_followed_is_one_error_and_an_offer_begins_anew(
     assert caught.value.exit_code == 2 and str(broken) in str(caught.value)
     rows, _ = run(digits_config, tmp_path / "on", *words, resume=Resume(path=broken, is_order=False))
     assert len(rows) == 2 and "it begins anew" in capsys.readouterr().err
+
+
+def test_a_setting_that_came_later_is_as_by_default(digits_config: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    early, _ = run(digits_config, broken, stop=StopAfter(broken, 15))
+    checkpoint = torch.load(broken / CHECKPOINT, weights_only=True)
+    del checkpoint["params"]["training.accumulate_steps"]
+    torch.save(checkpoint, broken / CHECKPOINT)
+    rows, _ = run(digits_config, tmp_path / "on", resume=Resume(path=broken, is_order=True))
+    assert rows[: len(early)] == early and len(rows) == 6
+    with pytest.raises(CheckpointError, match=r"training\.accumulate_steps"):
+        again = Resume(path=broken, is_order=True)
+        run(digits_config, tmp_path / "other", "training.accumulate_steps=2", resume=again)
 
 
 def test_other_images_are_no_ground_to_go_on(digits_config: Path, tmp_path: Path) -> None:

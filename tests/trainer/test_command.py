@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from llm_loop.contract.result import Result
-from llm_loop.trainer import settings_file
+from llm_loop.contract.trainer_settings import known_keys
 from tests.trainer.conftest import command, environment
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -31,7 +31,10 @@ def test_a_training_leaves_its_files(finished) -> None:
         "resolved_config.yaml",
         "environment.json",
         "best_model.pt",
+        "predictions.npz",
+        "predictions.png",
         "result.json",
+        "curves.png",
     }
 
 
@@ -41,8 +44,9 @@ def test_the_result_keeps_its_contract(finished, result) -> None:
     assert told.value == min(row["val_log_loss"] for row in rows)
     assert told.interval is not None and told.interval[0] < told.value < told.interval[1]
     assert (told.n, told.epochs_run, told.stopped_early, told.test_opened) == (540, 3, False, False)
+    assert told.sealed_hash is not None and told.sealed_hash.startswith("sha256:")
     assert told.budget == {"epochs": 3, "max_minutes": None, "threads": 1, "train_images": 300}
-    assert told.params is not None and list(told.params) == settings_file.known_keys()
+    assert told.params is not None and list(told.params) == known_keys()
     assert told.params["model.width"] == 4
 
 
@@ -70,7 +74,7 @@ def test_help_tells_the_exit_codes_and_needs_no_torch() -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, encoding="utf-8", cwd=REPOSITORY, timeout=60, check=True
     )
-    assert all(f"\n  {code}  " in done.stdout for code in range(6))
+    assert all(f"\n  {code}  " in done.stdout for code in range(7))
     assert done.stdout.splitlines()[-1] == "[]"
 
 
@@ -138,6 +142,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(trainings, digits_config: Path
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no limit on the size of a file")
 def test_weights_that_cannot_be_written_are_one_line(digits_config: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
     limited = ["sh", "-c", 'ulimit -f 8; exec "$@"', "sh", *command(digits_config, tmp_path, "training.epochs=1")]
     done = subprocess.run(limited, env=environment(), capture_output=True, text=True, encoding="utf-8", timeout=60)
     assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
@@ -168,10 +173,10 @@ def test_sigint_ends_a_training_politely(trainings, digits_config: Path, tmp_pat
 
 def test_only_models_names_timm_and_nobody_names_the_heavy_ones_at_the_top() -> None:
     """The cheap path stays cheap: torchvision and timm are imported inside functions, torch never by the wall."""
-    for path in sorted((REPOSITORY / "llm_loop" / "trainer").glob("*.py")):
+    for path in sorted((REPOSITORY / "llm_loop" / "trainer").rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         top = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
         names = {alias.name for node in top for alias in node.names} | {getattr(node, "module", None) for node in top}
         roots = {name.partition(".")[0] for name in names if name}
-        assert not roots & {"torchvision", "timm", "sklearn"}, path.name
+        assert not roots & {"torchvision", "timm", "segmentation_models_pytorch", "sklearn", "matplotlib"}, path.name
         assert not (path.name in {"__main__.py", "__init__.py", "settings_file.py"} and "torch" in roots), path.name

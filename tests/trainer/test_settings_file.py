@@ -11,6 +11,7 @@ import pytest
 
 from llm_loop.contract import schemas
 from llm_loop.contract.result import Direction
+from llm_loop.contract.trainer_settings import known_keys
 from llm_loop.errors import ConfigError
 from llm_loop.trainer import settings_file
 from llm_loop.trainer.failures import UnsupportedModelError
@@ -65,7 +66,7 @@ def test_resolved_settings_load_again_as_the_same(tmp_path: Path, digits_config:
 
 def test_every_known_key_is_in_the_flat_form() -> None:
     flat = settings_file.flatten(settings_file.to_mapping(Settings()))
-    assert list(flat) == settings_file.known_keys()
+    assert list(flat) == known_keys()
     assert all(value is None or type(value) in (str, int, float, bool) for value in flat.values())
 
 

@@ -10,15 +10,26 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
+import numpy as np  # noqa: E402
+
 from llm_loop.errors import ConfigError  # noqa: E402
-from llm_loop.trainer import fit as fit_module  # noqa: E402
-from llm_loop.trainer import settings_file  # noqa: E402
+from llm_loop.trainer import epoch as epoch_module  # noqa: E402
+from llm_loop.trainer import fit_state, settings_file  # noqa: E402
+from llm_loop.trainer.batches import BatchSource  # noqa: E402
+from llm_loop.trainer.choices import Metric, Precision, Task, Tta  # noqa: E402
+from llm_loop.trainer.device import choose_device  # noqa: E402
+from llm_loop.trainer.evaluate import predict  # noqa: E402
 from llm_loop.trainer.failures import NonFiniteLossError, OutOfDeviceMemoryError  # noqa: E402
-from llm_loop.trainer.models import build_model  # noqa: E402
+from llm_loop.trainer.images.image_set import ImageSet  # noqa: E402
+from llm_loop.trainer.networks.build import build_model  # noqa: E402
+from llm_loop.trainer.networks.model import Model  # noqa: E402
+from llm_loop.trainer.precision import choose_arithmetic  # noqa: E402
+from llm_loop.trainer.screen import epoch_line  # noqa: E402
 from llm_loop.trainer.settings import ModelSettings  # noqa: E402
 from llm_loop.trainer.stop_request import StopRequest  # noqa: E402
-from llm_loop.trainer.train import choose_device, epoch_line, train  # noqa: E402
+from llm_loop.trainer.train import train  # noqa: E402
 
+CPU = torch.device("cpu")
 FULL = [
     "optimizer.name=adamw",
     "optimizer.learning_rate=0.01",
@@ -38,6 +49,16 @@ def run(config: Path, folder: Path, *overrides: str) -> list[dict]:
     train(settings_file.load(config, words), folder, StopRequest(folder))
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+
+
+def predicted(model: Model, images: torch.Tensor, size: int) -> np.ndarray:
+    source = BatchSource(
+        ImageSet(images=images.numpy(), labels=np.zeros(len(images), dtype=np.int64)), CPU, resident=True, masks=False
+    )
+    arithmetic = choose_arithmetic(Precision.FP32, CPU)
+    found = predict(model, source, task=Task.CLASSIFICATION, tta=Tta.NONE, arithmetic=arithmetic, at_once=size).classes
+    assert found is not None
+    return found
 
 
 def result(folder: Path) -> dict:
@@ -64,10 +85,10 @@ def test_the_best_epoch_is_kept_not_the_last(
 ) -> None:
     losses = iter([0.9, 0.4, 0.7])
 
-    def scores(*_: object) -> dict[str, float]:
+    def scores(*_: object, **__: object) -> dict[str, float]:
         return {"val_log_loss": next(losses), "val_accuracy": 0.5, "val_macro_f1": 0.5}
 
-    monkeypatch.setattr(fit_module.metrics, "scores", scores)
+    monkeypatch.setattr(epoch_module, "score", scores)
     run(digits_config, tmp_path, "training.epochs=3")
     told = result(tmp_path)
     assert (told["best_epoch"], told["value"], told["best_val_score"]) == (2, 0.4, -0.4)
@@ -83,14 +104,20 @@ def test_accuracy_can_select(digits_config: Path, tmp_path: Path) -> None:
 
 
 def test_evaluation_has_no_dropout_and_leaves_the_statistics_alone() -> None:
-    model = build_model(ModelSettings(dropout=0.9, width=4), 1, 10, 8, torch.tensor([8.0]), torch.tensor([4.0]))
+    model = build_model(
+        ModelSettings(dropout=0.9, width=4),
+        task=Task.CLASSIFICATION,
+        channels=1,
+        classes=10,
+        image_size=8,
+        mean=torch.tensor([8.0]),
+        std=torch.tensor([4.0]),
+    )
     images = torch.randint(256, (300, 1, 8, 8), dtype=torch.uint8)
     model.train()(images)
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    first = fit_module.predict(model.train(), images, torch.device("cpu"))
-    assert first == pytest.approx(
-        fit_module.predict(model.train(), images.flip(0), torch.device("cpu"))[::-1], abs=1e-5
-    )
+    first, second = predicted(model.train(), images, 256), predicted(model.train(), images.flip(0), 100)
+    assert first == pytest.approx(second[::-1], abs=1e-5)
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
 
 
@@ -130,10 +157,37 @@ def test_device_memory_has_its_own_ending(digits_config: Path, tmp_path: Path, m
     def full(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(fit_module, "_train_step", full)
+    monkeypatch.setattr(epoch_module, "_train_step", full)
     with pytest.raises(OutOfDeviceMemoryError, match="batch_size 32 at 8 x 8 pixels") as caught:
         run(digits_config, tmp_path)
     assert caught.value.exit_code == 5
+
+
+def test_what_cannot_be_compiled_is_a_config_error(
+    digits_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_torch = type("BackendCompilerFailed", (RuntimeError,), {"__module__": "torch._dynamo.exc"})
+
+    def fails(*_: object) -> None:
+        raise of_torch("no C++ compiler")
+
+    monkeypatch.setattr(epoch_module, "_train_step", fails)
+    monkeypatch.setattr(fit_state, "compile_network", lambda *_: None)
+    with pytest.raises(ConfigError, match=r"training\.compile: torch cannot compile this \(no C\+\+ compiler\)"):
+        run(digits_config, tmp_path, "training.compile=true")
+    with pytest.raises(RuntimeError, match="no C"):
+        run(digits_config, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's, of its own parts
+def test_a_compiled_network_learns_the_same_and_keeps_its_names(digits_config: Path, tmp_path: Path) -> None:
+    words = ("training.compile=true", "training.ema_decay=0.9", "data.train_images=64")
+    compiled = run(digits_config, tmp_path / "compiled", *words)
+    plain = run(digits_config, tmp_path / "plain", *words, "training.compile=false")
+    assert [row["train_loss"] for row in compiled] == pytest.approx([row["train_loss"] for row in plain], rel=1e-4)
+    one, two = (torch.load(tmp_path / name / "best_model.pt", weights_only=True) for name in ("compiled", "plain"))
+    assert list(one) == list(two)
 
 
 def test_a_device_that_is_not_there_is_a_config_error() -> None:
@@ -151,4 +205,10 @@ def test_the_line_on_the_screen() -> None:
         "val_accuracy": 0.889,
         "seconds": 0.41,
     }
-    assert epoch_line(row) == "epoch 3/20 train_loss 0.512 val_log_loss 0.401 val_accuracy 0.889 (0.4 s)"
+    assert epoch_line(row, Metric.LOG_LOSS) == (
+        "epoch 3/20 train_loss 0.512 val_log_loss 0.401 val_accuracy 0.889 (0.4 s)"
+    )
+    row |= {"val_dice": 0.5, "val_iou": None, "val_dice_pos": 0.25}
+    assert epoch_line(row, Metric.DICE_POS) == (
+        "epoch 3/20 train_loss 0.512 val_dice 0.500 val_iou none val_dice_pos 0.250 (0.4 s)"
+    )

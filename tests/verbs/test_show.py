@@ -14,6 +14,7 @@ import pytest
 from llm_loop.contract.code_change import ChangedFile, ChangeKind, CodeBase, CodeChange
 from llm_loop.contract.run import Run, RunCode
 from llm_loop.contract.schemas import violations
+from tests.views.procedure_events import LINE, RECORD, Procedures
 from tests.views.workspace_builder import WorkspaceBuilder, a_decision, a_review
 
 DIFF = """\
@@ -121,6 +122,24 @@ def test_a_run_in_the_repository_itself(tmp_path: Path, clean_environ: dict[str,
     assert "  attempt  1: exited, exit code 1, 2.5 s" in lines
     assert "  proposed by builtin (primary): refused: run_label_generic" in lines
     assert lines[-1] == "  code     version aaaaaaaaaaaa, in the training repository itself"
+
+
+def test_a_run_that_was_mended_in_vain(tmp_path: Path, clean_environ: dict[str, str]) -> None:
+    workspace = WorkspaceBuilder(tmp_path)
+    procedures, run = Procedures(workspace), workspace.stage("einops")
+    procedures.validated(run, "failed", "no module named einops", "missing_module")
+    procedures.diagnosed(run, module="einops")
+    procedures.intended(run, subject="einops")
+    procedures.done(run, record=RECORD)
+    procedures.undone(run, RECORD)
+    workspace.end(run, None, "needs_human", "missing_module", LINE)
+    lines = show(tmp_path, clean_environ, "einops").stdout.splitlines()
+    assert lines[0] == "R0001  einops: needs_human (missing_module)"
+    assert f"  failed   in validation: missing_module (high, 95% sure): {LINE}" in lines
+    assert f"  undone   {RECORD}: the environment is as it was" in lines
+    value = json.loads(show(tmp_path, clean_environ, "einops", "--json").stdout)
+    assert [(step["step"], step["state"]) for step in value["steps"]] == [("prepare", "done"), ("validate", "failed")]
+    assert (value["mends"][0]["record"], value["diagnoses"][0]["evidence_line"]) == (RECORD, LINE)
 
 
 @pytest.mark.parametrize("flags", [(), ("--json",)])

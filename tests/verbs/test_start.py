@@ -163,3 +163,24 @@ def test_who_decides_is_said(
         (paths.codex_home / "config.toml").write_text(text, encoding="utf-8")
     _say_how_it_decides(load_config(path, tmp_path, {}), paths)
     assert capsys.readouterr().err.startswith(words)
+
+
+def test_a_preset_that_is_not_there_is_refused_with_those_that_are(
+    workspace: Callable[..., Path], clean_environ: dict[str, str]
+) -> None:
+    root = workspace()
+    (root / "config" / "presets").mkdir()
+    (root / "config" / "presets" / "bones.json").write_text("{}", encoding="utf-8")
+    ended = llm_loop(root, clean_environ, "start", "--preset", "../daemon_config")
+    assert ended.returncode == 2 and "holds bones" in ended.stderr
+    ended = llm_loop(root, clean_environ, "start", "--preset", "bones", "--config", "config/daemon_config.json")
+    assert ended.returncode == 2 and "not allowed with" in ended.stderr
+    assert not (root / ".llm_loop" / "state.json").exists()
+
+
+def test_a_preset_is_a_configuration(workspace: Callable[..., Path], clean_environ: dict[str, str]) -> None:
+    root = workspace()
+    (root / "config" / "presets").mkdir()
+    (root / "config" / "presets" / "odd.json").write_text('{"selection_metricc": "val_dice"}', encoding="utf-8")
+    ended = llm_loop(root, clean_environ, "start", "--preset", "odd")
+    assert ended.returncode == 2 and "odd.json" in ended.stderr and "selection_metric" in ended.stderr

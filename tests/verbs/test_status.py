@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.views.lock_holder import hold_lock
+from tests.views.procedure_events import Procedures
 from tests.views.workspace_builder import WorkspaceBuilder
 
 
@@ -47,6 +48,28 @@ def test_json_through_a_loops_life(weird_path: Path, clean_environ: dict[str, st
     workspace.paths.state.write_bytes(b"\xff{")
     done = status(weird_path, clean_environ, "--json")
     assert done.returncode == 0 and "state.json" in strict(done.stdout)["notes"][0]
+
+
+def test_json_of_a_run_under_repair(tmp_path: Path, clean_environ: dict[str, str]) -> None:
+    workspace = WorkspaceBuilder(tmp_path)
+    procedures, run = Procedures(workspace), workspace.stage("einops")
+    procedures.validated(run, "failed", "no module named einops", "missing_module")
+    procedures.diagnosed(run, module="einops")
+    procedures.intended(run, subject="einops")
+    workspace.save()
+    value = strict(status(tmp_path, clean_environ, "--json").stdout)
+    assert value["runs"] == [] and value["run_counts"] == {"repairing": 1} and value["install_s"] == 0.0
+    [waiting] = value["waiting"]
+    assert waiting["state"] == "repairing" and waiting["mends"][0]["ok"] is None
+    assert waiting["steps"][1] | {"ended_utc": None} == {
+        "step": "validate",
+        "number": 1,
+        "attempt": 1,
+        "state": "failed",
+        "seconds": 3.0,
+        "ended_utc": None,
+        "cause": "missing_module",
+    }
 
 
 def test_text_in_a_pipe_has_no_colour(tmp_path: Path, clean_environ: dict[str, str]) -> None:

@@ -16,7 +16,7 @@ from llm_loop.views.condition import Condition
 from llm_loop.views.event_lines import EventLines
 from llm_loop.views.reading import SnapshotReader
 from llm_loop.views.screen import draw
-from llm_loop.views.wording import UNICODE
+from llm_loop.views.wording import UNICODE, typed
 from tests.conftest import TestClock
 from tests.views.workspace_builder import WorkspaceBuilder
 
@@ -102,3 +102,73 @@ def test_a_heartbeat_of_another_machine_is_as_old_as_the_clock_says(looked: Look
         os.utime(looked.builder.paths.instance_lock, (stale, stale))
         looked.clock.jump_wall_clock(3e8)
         assert looked.reader.take().daemon.condition is Condition.NOT_RESPONDING
+
+
+def test_everything_that_is_known_is_in_red_on_one_screen_and_does_nothing_to_it(looked: Looked) -> None:
+    call_a_person(
+        looked.builder.ledger,
+        phase="execution",
+        cause="data",
+        why="\x1b[2Jretries exceeded [bold]",
+        attempted="resumed; halved the batch",
+        failure="OSError: broken data stream",
+        what_to_do="mend the image",
+        log="/w/R0008.stderr.log",
+        run_id="R0008",
+        subject="a.png",
+    )
+    looked.builder.save()
+    shown = {text.strip(): style for text, style in lines(looked)}
+    wanted = (
+        "tried: resumed; halved the batch",
+        "failure: OSError: broken data stream",
+        "to do: mend the image",
+        "log: /w/R0008.stderr.log",
+        f"when that is done: {typed('resolve H1')}",
+    )
+    assert all("red" in shown[text] for text in wanted)
+    assert any(text.endswith("(H1, execution, R0008, a.png): retries exceeded [bold]") for text in shown)
+
+
+def test_a_low_terminal_shows_each_reason_and_all_of_the_oldest(looked: Looked) -> None:
+    for number in range(6):
+        looked.call(f"cause {number}")
+    looked.builder.save()
+    shown = [line.plain for line in draw(looked.reader.take(), 100, 30, UNICODE)]
+    assert sum("a person is needed" in text for text in shown) >= 6
+    assert sum("when that is done: " in text for text in shown) == 3
+    assert sum("when that is done: " in text for text, _ in lines(looked)) == 6
+
+
+def test_what_a_person_resolved_is_shown_no_more_before_the_loop_has_closed_it(looked: Looked) -> None:
+    looked.call()
+    looked.builder.save()
+    answer = {
+        "id": "x",
+        "request": "resolve",
+        "accepted": True,
+        "run_ids": [],
+        "reasons": ["H1"],
+        "note": None,
+        "why": [],
+    }
+    event = looked.builder.ledger.record("request_answered", **answer)
+    assert not looked.reader.take().needs_human, "the journal says so"
+    looked.builder.save()
+    assert not looked.reader.take().needs_human, "the state says so"
+    assert EventLines().of(event)[0].endswith("a person resolves H1")
+
+
+def test_a_message_that_came_to_nothing_is_an_alarm_while_its_reason_is_open(looked: Looked) -> None:
+    looked.call()
+    failed = {"id": "H1", "ways": ["command"], "ok": False, "why": "url 1: no connection"}
+    event = looked.builder.ledger.record("person_notified", **failed)
+    sent = looked.builder.ledger.record("person_notified", **failed | {"ok": True, "why": None})
+    looked.builder.save()
+    assert [alarm.kind for alarm in looked.reader.take().alarms] == ["needs_human", "person_notified"]
+    told = EventLines().of(event)
+    assert "a message of H1 was sent by command" in told[0] and "ALARM " in told[1] and "no connection" in told[1]
+    assert len(EventLines().of(sent)) == 1
+    call_no_longer(looked.builder.ledger, "disk", "short", "free again")
+    looked.builder.save()
+    assert not looked.reader.take().alarms

@@ -11,8 +11,9 @@ from llm_loop.agents.agent import Calls
 from llm_loop.config import load_config
 from llm_loop.contract.decision import Action, Decision, IdeaCategory
 from llm_loop.contract.paths import WorkspacePaths
+from llm_loop.contract.procedure import Failure
 from llm_loop.contract.result import Direction, Result
-from llm_loop.contract.run import Run, RunCode
+from llm_loop.contract.run import FAILED, Run, RunCode
 from llm_loop.cycle.closing import close
 from llm_loop.cycle.context import Context
 from llm_loop.cycle.ledger import Ledger
@@ -156,11 +157,12 @@ class WorkspaceBuilder:
             started_utc=now,
             ended_utc=now,
             run_seconds=1.0,
-            attempts=1,
+            attempts=len(run.attempts),
             command="c",
             result=result,
             code_version=run.code.version,
             repository_version=run.code.repository_version,
+            failure=run.procedure.failure() or Failure() if state in FAILED else None,
         )
         self.ledger.record(
             "run_ended",
@@ -176,7 +178,8 @@ class WorkspaceBuilder:
             outcome=state,
             row=row.to_json(),
         )
-        close(self.context, run=self.ledger.state.runs[run.run_id], result="run_command")
+        result_of = "run_command" if run.attempts else "dropped"
+        close(self.context, run=self.ledger.state.runs[run.run_id], result=result_of, reason=cause)
 
     def beat(self, status: str = "running", pid: int | None = None, **fields: Any) -> None:
         """Write a heartbeat with the daemon's keys."""

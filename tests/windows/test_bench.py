@@ -99,8 +99,7 @@ def test_what_runs_on_windows_is_there() -> None:
 def test_a_call_of_the_real_client_is_taken_by_its_own_name_alone() -> None:
     assert runs_on_windows("tests\\stages\\test_decide.py::test_edits_that_climb_out_are_refused")
     assert not runs_on_windows("tests/stages/test_decide.py::test_both_clients_tell_each_failure[a]", real_codex=True)
-    named = "tests/test_codex_pair.py::test_a_hanging_call_leaves_nothing_when_its_daemon_is_gone[keeper]"
-    assert runs_on_windows(named, real_codex=True)
+    assert runs_on_windows("tests/agents/test_sandbox_trial.py::test_the_sandboxes_of_windows", real_codex=True)
     assert not runs_on_windows(f"{LEFT_OUT[0]}[a]")
     assert not runs_on_windows("tests/test_hostile.py::test_anything")
 

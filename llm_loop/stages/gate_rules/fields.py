@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Iterator
 
 from llm_loop.contract.decision import Action, Decision
+from llm_loop.repairs.allowed import for_request
+from llm_loop.repairs.refusal import RepairRefused
 from llm_loop.stages.gate_rules.verdict import GateContext, GateIssue
 
 SHORTEST_RATIONALE = 20
@@ -15,6 +17,8 @@ LONGEST_LABEL = 120
 MOST_STOP_PATTERNS = 8
 MOST_NEW_TODOS = 2
 MOST_RESOLVED_TODOS = 6
+MOST_PACKAGES = 30
+"""As many as one install takes."""
 
 _WORD = re.compile(r"[^\W\d_]+")
 _BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029")
@@ -28,7 +32,7 @@ def judge_fields(decision: Decision, context: GateContext) -> Iterator[GateIssue
     urgent = decision.action in (Action.STOP_CURRENT_RUN, Action.SHUTDOWN_DAEMON)
     yield from _rationale(decision, blocking=not urgent)
     yield from _housekeeping(decision, blocking=not urgent)
-    yield from _later_capabilities(decision, blocking=not urgent)
+    yield from _packages(decision, context, blocking=not urgent)
     if decision.action is Action.STOP_CURRENT_RUN:
         yield from _target(decision, context)
     if decision.action is Action.RUN_COMMAND:
@@ -68,12 +72,22 @@ def _housekeeping(decision: Decision, *, blocking: bool) -> Iterator[GateIssue]:
         )
 
 
-def _later_capabilities(decision: Decision, *, blocking: bool) -> Iterator[GateIssue]:
-    if decision.install_packages:
+def _packages(decision: Decision, context: GateContext, *, blocking: bool) -> Iterator[GateIssue]:
+    wanted = decision.install_packages or ()
+    if len(wanted) > MOST_PACKAGES:
         yield GateIssue(
-            code="install_packages_not_supported",
-            message="install_packages are refused until this version can install them: it does not yet",
-            fix="set install_packages to null and use what is installed (pip list)",
+            code="too_many_packages",
+            message=f"{len(wanted)} packages to install; at most {MOST_PACKAGES} are allowed",
+            fix="name the packages that this run imports; what they need themselves comes with them",
+            blocking=blocking,
+        )
+    try:
+        for_request(wanted, context.sources)
+    except RepairRefused as refused:
+        yield GateIssue(
+            code="install_packages_not_allowed",
+            message=str(refused),
+            fix="set install_packages to null, or name packages that the training repository's requirements declare",
             blocking=blocking,
         )
 

@@ -9,6 +9,7 @@ from typing import Any
 from llm_loop.config import CodeIsolation
 from llm_loop.contract.code_change import CodeChange
 from llm_loop.contract.command_policy import CommandPolicy
+from llm_loop.repairs.allowed import NOBODY, Sources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,7 @@ class GateContext:
     or powershell: the one that would run the command. ``known_run_ids`` are the runs that may be named,
     ``active_run_ids`` those in a slot. ``code`` is what the decision's checkout differs by from its base,
     ``checkout`` that checkout when the command will run in it (None: in the training repository itself);
-    ``isolation`` is the configuration's ``code_isolation``.
+    ``isolation`` is the configuration's ``code_isolation``. ``sources`` say which packages a decision may install.
     """
 
     workspace: Path
@@ -46,6 +47,7 @@ class GateContext:
     code: CodeChange | None = None
     checkout: Path | None = None
     isolation: CodeIsolation = CodeIsolation.AUTO
+    sources: Sources = NOBODY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

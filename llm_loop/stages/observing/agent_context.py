@@ -22,6 +22,7 @@ from llm_loop.stages.observing.tails import (
     MENTOR_NOTES_CHARACTERS,
     STORYLINE_CHARACTERS,
     failed_log,
+    run_to_mend,
     tail,
     workpad_tail,
 )
@@ -29,10 +30,11 @@ from llm_loop.stages.observing.tails import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """Hold what only the caller knows: streaks, and what concerns the mentor's next word."""
+    """Hold what only the caller knows: streaks, the run to mend, and what concerns the mentor's next word."""
 
     streaks: Streaks
     finish_up: FinishUp | None = None
+    run_to_mend: str | None = None
     wants_architecture_alternatives: bool = False
     new_results_since_challenge: int | None = None
 
@@ -71,6 +73,7 @@ def gather_context(
         mentor_notes=tail(paths.mentor_notes, MENTOR_NOTES_CHARACTERS) if role is Role.WORKER else "",
         storyline=tail(paths.storyline, STORYLINE_CHARACTERS) if trouble_is_high(trend) else None,
         last_log=failed_log(paths, state, rows),
+        to_mend=run_to_mend(paths, state.runs.get(told.run_to_mend or "")),
         todo_focus=tuple(todo.id for todo in focus(open_todos)),
         finish_up=told.finish_up,
         has_no_history=index.best is None,
@@ -103,5 +106,5 @@ def _must_search(config: Config) -> bool:
 
 def _is_idle_after_success(state: LoopState, rows: list[HistoryRow]) -> bool:
     """Tell whether the last run completed and nothing runs or waits for a slot."""
-    busy = state.in_state(RunState.RUNNING, RunState.QUEUED, RunState.STAGED, RunState.INTERRUPTED)
+    busy = state.in_state(RunState.RUNNING, RunState.QUEUED, RunState.STAGED, RunState.REPAIRING, RunState.INTERRUPTED)
     return bool(rows) and rows[-1].state == COMPLETED and not busy

@@ -7,9 +7,10 @@ from dataclasses import asdict
 from typing import Any
 
 from llm_loop.contract.observation import KnownRun
+from llm_loop.contract.procedure import Failure
 from llm_loop.contract.run import Run, RunState
 from llm_loop.memory.history import HistoryRow
-from llm_loop.stages.observing.run_params import decided_params
+from llm_loop.stages.observing.run_params import params_of_run
 
 
 def known_run(row: HistoryRow, metric: str) -> KnownRun:
@@ -30,12 +31,13 @@ def known_run(row: HistoryRow, metric: str) -> KnownRun:
         stopped_early=result is not None and result.stopped_early,
         has_own_code=None not in (row.code_version, row.repository_version)
         and row.code_version != row.repository_version,
+        **_fields(row.failure),
     )
 
 
 def open_run(run: Run) -> KnownRun:
     """Return a run that has not ended."""
-    params = decided_params(run)
+    params = params_of_run(run)
     return KnownRun(
         run_id=run.run_id,
         label=run.label,
@@ -45,6 +47,7 @@ def open_run(run: Run) -> KnownRun:
         proposer=run.proposer,
         seed=_seed(params),
         params=params,
+        **_fields(run.procedure.failure()),
     )
 
 
@@ -60,6 +63,11 @@ def with_withdrawn(ended: list[KnownRun], withdrawn: Sequence[dict[str, Any]]) -
         later = next((place for place, one in enumerate(reversed(runs)) if one.cycle < run.cycle), len(runs))
         runs.insert(len(runs) - later, run)
     return tuple(runs)
+
+
+def _fields(failure: Failure | None) -> dict[str, Any]:
+    names = ("diagnosis", "evidence_line", "tried")
+    return {} if failure is None else {name: getattr(failure, name) for name in names}
 
 
 def _seed(params: dict[str, Any] | None) -> int | None:

@@ -1,31 +1,36 @@
-"""The flat configuration that a decision carries in its run files, which may hold anything."""
+"""The flat configuration of a run: of the files that its decision carries, which may hold anything."""
 
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any
 
 import yaml
 
 from llm_loop.contract.run import Run
+from llm_loop.contract.yaml_bombs import is_bomb
 
 MOST_PARAMS = 500
 MOST_PARAMS_CHARACTERS = 20_000  # about 0.1 s of YAML
 
 
-def decided_params(run: Run) -> dict[str, Any] | None:
-    """Return the flat configuration that a decision carries as a run file; None when it carries none."""
+def params_of_run(run: Run) -> dict[str, Any] | None:
+    """Return the flat configuration that a decision carries as a run file, with what was mended in it.
+
+    None when it carries none.
+    """
     for file in run.decision["run_files"] or []:
-        if file["name"].endswith((".yaml", ".yml", ".json")) and (params := _params_of(file["text"])):
-            return dict(params)
+        if file["name"].endswith((".yaml", ".yml", ".json")) and (params := params_in(file["text"])):
+            changes = (done.mend.changes for done in run.procedure.mends if done.ok)
+            return reduce(lambda before, change: {**before, **change}, changes, dict(params))
     return None
 
 
 @lru_cache(maxsize=32)
-def _params_of(text: str) -> dict[str, Any]:
-    """Return what an agent's config file holds, flat; {} for one that is none, or too big to be looked into."""
-    if len(text) > MOST_PARAMS_CHARACTERS:
+def params_in(text: str) -> dict[str, Any]:
+    """Return what a config file holds, flat; {} for one that is none, or too big, or too folded, to be looked into."""
+    if len(text) > MOST_PARAMS_CHARACTERS or is_bomb(text):
         return {}
     try:
         return flatten(yaml.safe_load(text))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from llm_loop.contract.context import LogTail
+from llm_loop.contract.context import FailedRun, LogTail
 from llm_loop.contract.outside_file import open_outside
 from llm_loop.contract.paths import WorkspacePaths
-from llm_loop.contract.run import RunState
+from llm_loop.contract.run import FAILED, Run
 from llm_loop.memory.history import HistoryRow
 from llm_loop.memory.state import LoopState
 from llm_loop.system import files
@@ -17,13 +17,13 @@ WORKPAD_CHARACTERS = 6_000
 MENTOR_NOTES_CHARACTERS = 3_000
 STORYLINE_CHARACTERS = 2_000
 LOG_CHARACTERS = 2_000
+MENDING_CHARACTERS = 6_000
 _WORKPAD_BYTES = 2_000_000
 _BYTES_A_CHARACTER = 4
 _HEADING = b"\n## "
 _HEADING_BYTES = 200
 _MOST_SECTIONS = 4
 _Signature = tuple[int, int] | None
-_FAILED = frozenset({RunState.FAILED.value, RunState.LOST.value, RunState.NEEDS_HUMAN.value})
 
 
 def tail(path: Path, characters: int) -> str:
@@ -46,12 +46,34 @@ def failed_log(paths: WorkspacePaths, state: LoopState, rows: list[HistoryRow]) 
     """
     last = rows[-1] if rows else None
     known = state.last_completed_run or {}
-    if last is None or last.state not in _FAILED or known.get("run_id") != last.run_id or not known.get("log_tag"):
+    if last is None or last.state not in FAILED or known.get("run_id") != last.run_id or not known.get("log_tag"):
         return None
     for name in (f"{known['log_tag']}.stderr.log", f"{known['log_tag']}.stdout.log"):
         if (text := tail(paths.logs / name, LOG_CHARACTERS)).strip():
             return LogTail(run_id=last.run_id, file=name, text=text)
     return None
+
+
+def run_to_mend(paths: WorkspacePaths, run: Run | None) -> FailedRun | None:
+    """Return what is known of a run under repair that an agent shall mend, None for no such run."""
+    trouble = None if run is None else run.procedure.trouble
+    if run is None or trouble is None or trouble.diagnosis is None:
+        return None
+    tag = run.last_attempt.log_tag if run.attempts else None
+    logs = [] if tag is None else [paths.logs / f"{tag}.{name}.log" for name in ("stderr", "stdout")]
+    texts = (tail(log, MENDING_CHARACTERS) for log in logs)
+    return FailedRun(
+        run_id=run.run_id,
+        label=run.label,
+        command=run.command,
+        phase=trouble.phase.value,
+        cause=trouble.diagnosis.cause.value,
+        evidence_line=trouble.diagnosis.evidence_line,
+        what_failed=trouble.detail,
+        attempted=tuple(f"{done.mend.why}: {done.mend.outcome or '-'}" for done in run.procedure.mends),
+        edited=tuple(entry["path"] for entry in (run.code.change or {}).get("files", ())),
+        log=next((text for text in texts if text.strip()), ""),
+    )
 
 
 @lru_cache(maxsize=8)

@@ -1,0 +1,1 @@
+"""What repair is made of: the facts of a run, the rules by what they change, what a person is told."""

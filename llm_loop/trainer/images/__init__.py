@@ -1,0 +1,1 @@
+"""The images of a training: where they come from, how they are read and split."""

@@ -1,0 +1,1 @@
+"""The training losses, of classes, masks and presence."""

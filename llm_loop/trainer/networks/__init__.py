@@ -1,0 +1,1 @@
+"""The networks, our own and those of timm and segmentation_models_pytorch."""

@@ -1,0 +1,7 @@
+"""End without a word."""
+
+import sys
+
+import tiny.notes  # noqa: F401 - it notes the start
+
+sys.exit(3)
