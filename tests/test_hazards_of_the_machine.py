@@ -10,11 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from tests.conftest import eventually, make_workspace
-from tests.loop_process import LoopProcess, script, set_config
+from tests.loop_process import LoopProcess, pid_is_alive, script, set_config
 from tests.system.drives import covered, drive, filled, mount_or_skip, read_only
 
 Make = Callable[..., Path]
@@ -43,6 +42,13 @@ def flags_of_some_size(loop: LoopProcess) -> list[Path]:
         flag.write_text("R9" * 490, encoding="utf-8")
         flag.with_suffix(".kept").hardlink_to(flag)  # so that its room stays taken when it is consumed
     return flags
+
+
+def at_rest(loop: LoopProcess) -> list[Path]:
+    """Wait until a run trains and the next is staged, so that nothing takes room or frees it; return flags."""
+    loop.wait_for("run_staged", 2)
+    eventually(lambda: heartbeat(loop).get("phase") == "training")
+    return flags_of_some_size(loop)
 
 
 def fill_the_journal(loop: LoopProcess, flags: list[Path]) -> None:
@@ -135,10 +141,8 @@ def test_a_full_disk_loses_no_ending_and_the_loop_goes_on_when_there_is_space(
         root = make_workspace(place / "w", min_free_disk_mb=0)
         script(root, {"train": "silent"}, {"train": "good 0.4"})
         with LoopProcess(root, clean_environ) as loop:
-            loop.wait_for("run_staged", 2)
             loop.wait_for("attempt_started")
-            flags = flags_of_some_size(loop)
-            eventually(lambda: heartbeat(loop).get("phase") == "training")
+            flags = at_rest(loop)
             with filled(place):
                 fill_the_journal(loop, flags)
                 loop.paths.stop_current_run.touch()  # the run ends although nothing can be journaled
@@ -161,19 +165,41 @@ def test_a_full_disk_loses_no_ending_and_the_loop_goes_on_when_there_is_space(
 
 
 @pytest.mark.slow
-def test_stop_means_stop_on_a_full_disk(tmp_path: Path, clean_environ: Environ) -> None:
+def test_a_training_that_dies_of_a_full_disk_is_begun_again(tmp_path: Path, clean_environ: Environ) -> None:
     with drive(tmp_path / "drive") as place:
-        root = make_workspace(place / "w", min_free_disk_mb=0, stop_grace_seconds=1)
+        root = make_workspace(place / "w", min_free_disk_mb=0)
         script(root, {"train": "polite"})
         with LoopProcess(root, clean_environ) as loop:
             pid = loop.wait_for("attempt_started")["pid"]
-            flags = flags_of_some_size(loop)
+            flags = at_rest(loop)
+            with filled(place):
+                fill_the_journal(loop, flags)
+                eventually(lambda: not pid_is_alive(pid))  # it cannot write its epochs
+                eventually(lambda: (loop.paths.attempt("R0001", 1) / "exit.json").exists())
+            again = loop.wait_for("attempt_started", 2)
+            assert (again["run_id"], len(loop.events("attempt_intended"))) == ("R0001", 2)
+            moved = loop.events("run_moved")[-1]
+            assert (moved["run_id"], moved["state"]) == ("R0001", "queued")
+            assert moved["why"] == "nothing could be written"
+            loop.paths.stop_current_run.touch()
+            assert loop.wait_for("run_ended")["state"] == "completed"
+            ended_well(loop)
+
+
+@pytest.mark.slow
+def test_stop_means_stop_on_a_full_disk(tmp_path: Path, clean_environ: Environ) -> None:
+    with drive(tmp_path / "drive") as place:
+        root = make_workspace(place / "w", min_free_disk_mb=0, stop_grace_seconds=1)
+        script(root, {"train": "silent"})
+        with LoopProcess(root, clean_environ) as loop:
+            pid = loop.wait_for("attempt_started")["pid"]
+            flags = at_rest(loop)
             with filled(place):
                 fill_the_journal(loop, flags)
                 loop.interrupt()
                 code, _, err = loop.finish(15)
                 assert code == 0 and "a person is needed: cannot" in err
-                eventually(lambda: not psutil.pid_exists(pid))
+                eventually(lambda: not pid_is_alive(pid))
             loop.start()
             loop.wait_for("daemon_started", 2)
             loop.wait_for("attempt_ended")

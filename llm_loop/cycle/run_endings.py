@@ -18,6 +18,10 @@ from llm_loop.system.processes import EndCause, Ending
 
 MAX_LOST_ATTEMPTS = 6
 NOT_INSTALLED = "packages_not_installed"
+_OF_THE_DRIVE = frozenset(
+    {Cause.DISK_FULL, Cause.PERMISSION, Cause.CHECKPOINT, Cause.NO_RESULT, Cause.CRASHED, Cause.UNKNOWN}
+)
+"""What a training may seem to end with that cannot write."""
 _ENDING_FIELDS = (
     "exit_code",
     "duration_s",
@@ -61,12 +65,13 @@ class RunEndings:
     def _follow_up(self, run: Run, ending: Ending, outcome: Outcome) -> None:
         """Journal why an attempt failed; what is done about it is decided next.
 
-        An interrupt is no failure, unless the loop itself has asked the run to end.
+        An interrupt is no failure, unless the loop itself has asked the run to end; nor is a drive that cannot be
+        written.
         """
         began_s = self._context.clock.monotonic()
         diagnosis = diagnose(failure_evidence(self._context, run, ending, outcome))
-        if self._is_relaunched(run, diagnosis):
-            self._context.ledger.record("run_moved", run_id=run.run_id, state=RunState.QUEUED.value, why="interrupt")
+        if (why := self._why_relaunched(run, ending, diagnosis)) is not None:
+            self._context.ledger.record("run_moved", run_id=run.run_id, state=RunState.QUEUED.value, why=why)
             return
         is_told = _says_nothing(outcome.cause) and diagnosis.confidence >= LEAST_CONFIDENCE
         self._context.ledger.record(
@@ -79,10 +84,16 @@ class RunEndings:
             seconds=round(self._context.clock.monotonic() - began_s, 4),
         )
 
-    def _is_relaunched(self, run: Run, diagnosis: Diagnosis) -> bool:
-        is_sure = diagnosis.cause is Cause.INTERRUPT and diagnosis.confidence >= LEAST_CONFIDENCE
+    def _why_relaunched(self, run: Run, ending: Ending, diagnosis: Diagnosis) -> str | None:
+        """Return why the same is launched once more, None where it is not: one that fills the disk not for ever."""
         may_be = run.stop_reason is None and self._context.config.auto_repair_enabled
-        return is_sure and may_be and len(run.attempts) < MAX_LOST_ATTEMPTS
+        if not may_be or len(run.attempts) >= MAX_LOST_ATTEMPTS:
+            return None
+        if diagnosis.cause is Cause.INTERRUPT and diagnosis.confidence >= LEAST_CONFIDENCE:
+            return "interrupt"
+        if ending.drive_refused is not None and diagnosis.cause in _OF_THE_DRIVE:
+            return "nothing could be written"
+        return None
 
     def end(self, run: Run, outcome: Outcome) -> None:
         """Journal the end of a run, with its row for the history. Raises FileWriteError.

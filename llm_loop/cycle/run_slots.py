@@ -29,7 +29,6 @@ from llm_loop.cycle.waking import Wake, wakes_of
 from llm_loop.errors import FileWriteError
 from llm_loop.memory.folding import REPLACED
 from llm_loop.memory.queue import approval_words, held_runs, is_withdrawn
-from llm_loop.runs.local import STOP_FILE
 from llm_loop.stages.hazards import hazard_of_run
 from llm_loop.stages.launch import stderr_log, stdout_log
 from llm_loop.stages.monitor import RunWatch
@@ -167,7 +166,7 @@ class RunSlots:
         if attempt.pid is None and (started := _started(folder)) is not None:
             fields = {"run_id": run.run_id, "pid": started["pid"], "started_utc": started["started_utc"]}
             context.ledger.record("attempt_started", **fields)
-        if run.stop_reason is not None and not (folder / STOP_FILE).exists():
+        if run.stop_reason is not None:
             context.engine.request_stop(folder)
         ending = context.engine.poll(folder, now_s, attempt.tag)
         if ending is not None:

@@ -17,21 +17,20 @@ class StopRequests:
         self._untold: dict[str, str] = {}
 
     def request(self, run: Run, reason: str) -> None:
-        """Ask a run to end politely; the request is journaled first and repeated until it lies there.
+        """Ask a run to end politely; the request is journaled first, and each call repeats it until it lies there.
 
         Where the journal refuses, on a full disk, the run is asked all the same, and the reason journaled later. Not
         so when the machine shuts down: such a run is resumed, and without its reason it would count as cancelled.
         Raises FileWriteError where nothing could be asked.
         """
-        if run.stop_reason is not None or run.run_id in self._untold:
-            return
-        try:
-            self._context.ledger.record("stop_requested", run_id=run.run_id, reason=reason)
-        except FileWriteError:
-            if reason == SHUTDOWN:
-                raise
-            self._context.engine.request_stop(self._context.paths.attempt(run.run_id, run.last_attempt.number))
-            self._untold[run.run_id] = reason
+        if run.stop_reason is None and run.run_id not in self._untold:
+            try:
+                self._context.ledger.record("stop_requested", run_id=run.run_id, reason=reason)
+            except FileWriteError:
+                if reason == SHUTDOWN:
+                    raise
+                self._untold[run.run_id] = reason
+        self._ask(run)
 
     def tell(self) -> None:
         """Journal why runs were asked to end while the journal could not be written. Raises FileWriteError."""
@@ -45,4 +44,7 @@ class StopRequests:
         """Ask the running runs that a person has cancelled to end. Raises FileWriteError."""
         for run in self._context.ledger.state.in_state(RunState.RUNNING):
             if is_withdrawn(run):
-                self._context.engine.request_stop(self._context.paths.attempt(run.run_id, run.last_attempt.number))
+                self._ask(run)
+
+    def _ask(self, run: Run) -> None:
+        self._context.engine.request_stop(self._context.paths.attempt(run.run_id, run.last_attempt.number))

@@ -93,8 +93,9 @@ class LocalEngine:
         return _swept(processes.recover(folder), tag)
 
     def request_stop(self, folder: Path) -> None:
-        """Ask the attempt in ``folder`` to end politely. Raises FileWriteError."""
-        files.replace_text(folder / STOP_FILE, "")
+        """Ask the attempt in ``folder`` to end politely, unless it is asked already. Raises FileWriteError."""
+        if not (folder / STOP_FILE).exists():
+            files.replace_text(folder / STOP_FILE, "")
 
 
 def _swept(ending: Ending | None, tag: str) -> Ending | None:

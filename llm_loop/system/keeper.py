@@ -6,7 +6,8 @@ alone that outlives the daemon. In FOLDER it finds ``spec.json`` and leaves, in 
     keeper.lock    locked exclusively for life; who cannot lock it starts nothing
     exit.reserve   bytes set aside, so that a full disk cannot hide an ending
     started.json   pid and identity of the command and of the keeper
-    exit.json      exit code, cause, times, CPU, peak memory; its existence means: over
+    exit.json      exit code, cause, times, CPU, peak memory, and what its drive said to one write more where it
+                   refused that; its existence means: over
 
 Causes: exited, signalled, stopped (the stop file), interrupted (SIGTERM: the machine shuts down),
 deadline, start_failed, keeper_error.
@@ -35,6 +36,7 @@ _RESERVE_BYTES = 4096
 _LOOK_S = 0.2
 _TRY_AGAIN_S = 1.0
 _LOG_LOOK_S = 1.0
+_PROBE_BYTES = 65_536  # about what a training writes before anybody sees a word of it
 _LEAST_GIVEN_UP_BYTES = 65_536
 
 
@@ -55,15 +57,21 @@ def main(folder: str) -> int:
     terminations: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: terminations.append(number))
     ending: dict[str, Any] = {"schema_version": 1, "exit_code": None, "cause": "keeper_error", "detail": None}
-    ending |= {"started_utc": _utc(), "cpu_s": None, "peak_memory_bytes": None}
+    ending |= {"started_utc": _utc(), "cpu_s": None, "peak_memory_bytes": None, "drive_refused": None}
     began = platform.awake_seconds()
     tree: Any = None
     platform.keep_awake(True)  # for as long as this process lives, whatever becomes of the daemon
+
+    def goes_by(error: OSError) -> bool:
+        return bool(presence.goes_by(error, folder, drive))
+
     try:
         _reserve(folder)
         spec = _read(folder, "spec.json")
         tree = platform.ProcessTree(spec.get("tag"))
         _hold(folder, spec, tree, platform, ending, terminations)
+        if ending["cause"] in ("exited", "signalled") and ending["exit_code"] != 0:
+            ending["drive_refused"] = _what_refuses_writing(folder, goes_by)
     except Exception as error:  # noqa: BLE001 - the keeper's wall: an ending is written whatever happens
         ending["detail"] = f"{type(error).__name__}: {error}"[:500]
     if tree is not None:
@@ -73,7 +81,7 @@ def main(folder: str) -> int:
     ending |= {"ended_utc": _utc(), "duration_s": round(ended - began, 3)}
     ending |= {"started_monotonic_s": round(began, 3), "ended_monotonic_s": round(ended, 3)}
     platform.keep_awake(False)
-    while not _ending_is_written(folder, ending, lambda error: presence.goes_by(error, folder, drive)):
+    while not _ending_is_written(folder, ending, goes_by):
         if terminations:  # the machine shuts down
             break
         time.sleep(_TRY_AGAIN_S)
@@ -199,6 +207,22 @@ def _reserve(folder: str) -> None:
         stream.write(b" " * _RESERVE_BYTES)
         stream.flush()
         os.fsync(stream.fileno())
+
+
+def _what_refuses_writing(folder: str, goes_by: Callable[[OSError], bool]) -> str | None:
+    """Return why the drive of a command that broke cannot be written, None where it can: its logs could not tell."""
+    probe = _in(folder, "exit.probe")
+    why = None
+    try:
+        with open(probe, "wb") as stream:  # noqa: PTH123
+            stream.write(bytes(_PROBE_BYTES))
+    except OSError as error:
+        why = str(error)[:300] if goes_by(error) else None
+    try:
+        os.remove(probe)  # noqa: PTH107
+    except OSError:
+        return why
+    return why
 
 
 def _ending_is_written(folder: str, ending: dict[str, Any], goes_by: Callable[[OSError], bool]) -> bool:

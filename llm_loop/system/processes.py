@@ -86,7 +86,10 @@ class HeldCommand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """Hold how a command ended. ``cpu_s`` and ``peak_memory_bytes`` are the whole tree's."""
+    """Hold how a command ended. ``cpu_s`` and ``peak_memory_bytes`` are the whole tree's.
+
+    ``drive_refused`` is what its drive said to a further write, where it broke while that could not be written.
+    """
 
     cause: EndCause
     exit_code: int | None = None
@@ -98,6 +101,7 @@ class Ending:
     peak_memory_bytes: int | None = None
     started_monotonic_s: float | None = None
     ended_monotonic_s: float | None = None
+    drive_refused: str | None = None
 
 
 def resolve_program(name: str, search_path: str, cwd: Path | None = None) -> str:

@@ -34,4 +34,8 @@ def test_a_journal_that_refuses_does_not_keep_a_run_from_being_stopped(
         slots.request_stop(running, "stall")
         assert (paths.attempt("R0001", 1) / "STOP").exists() and builder.ledger.trouble is not None
     slots._stops.tell()
-    assert builder.ledger.state.runs["R0001"].stop_reason == "disk_full" and builder.ledger.trouble is None
+    asked = builder.ledger.state.runs["R0001"]
+    assert asked.stop_reason == "disk_full" and builder.ledger.trouble is None
+    (paths.attempt("R0001", 1) / "STOP").unlink()  # as where the disk had no room for it
+    slots.request_stop(asked, "disk_full")
+    assert (paths.attempt("R0001", 1) / "STOP").exists(), "who asks again repeats what does not lie there"

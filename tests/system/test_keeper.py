@@ -63,6 +63,7 @@ def test_the_ending_says_how_it_came(tmp_path: Path, text: str, cause: EndCause,
         if ending.peak_memory_bytes is not None or not UNDER_WINE:  # Wine does not count a job's memory
             assert ending.peak_memory_bytes > 100_000
         assert not (tmp_path / "exit.reserve").exists()
+        assert ending.drive_refused is None and not (tmp_path / "exit.probe").exists()
 
 
 def test_streams_are_raw_and_stdin_is_closed(weird_path: Path) -> None:
@@ -270,6 +271,7 @@ def test_a_full_disk_hides_no_ending(small_disk: Path, tmp_path: Path) -> None:
         (tmp_path / "go").touch()
         ending = one.ended()
         assert (ending.cause, ending.exit_code) == (EndCause.EXITED, 5)
+        assert "No space left" in ending.drive_refused, "the command could not say so itself"
 
 
 def test_a_disk_full_before_the_start_does_not_start(small_disk: Path, tmp_path: Path) -> None:
