@@ -174,16 +174,22 @@ def scheduled(run_minutes: float, minutes: float | None, defaults: WishDefaults)
     A window that is longer than the run opens at once.
     """
     window = min(defaults.minutes if minutes is None else minutes, run_minutes)
-    deadline = defaults.now + timedelta(minutes=run_minutes)
-    opens_at_once = window >= run_minutes
+    begins = defaults.now + timedelta(minutes=run_minutes - window)
+    return window_from(begins, window, defaults, ActivationMode.IN_MINUTES)
+
+
+def window_from(
+    begins: datetime, minutes: float, defaults: WishDefaults, mode: ActivationMode = ActivationMode.IMMEDIATE
+) -> FinishUpWish:
+    """Return the wish whose window of that many minutes begins at a moment, now or later."""
     return FinishUpWish(
-        status=FinishUpStatus.REQUESTED if opens_at_once else FinishUpStatus.SCHEDULED,
+        status=FinishUpStatus.REQUESTED if begins <= defaults.now else FinishUpStatus.SCHEDULED,
         requested=defaults.now,
-        activate_at=defaults.now if opens_at_once else deadline - timedelta(minutes=window),
-        deadline=deadline,
-        minutes=window,
+        activate_at=begins,
+        deadline=begins + timedelta(minutes=minutes),
+        minutes=minutes,
         top_k=defaults.top_k,
-        mode=ActivationMode.IN_MINUTES,
+        mode=mode,
     )
 
 

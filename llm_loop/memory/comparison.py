@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from llm_loop.contract.result import Direction, higher_is_better
 from llm_loop.memory import leaderboard
 from llm_loop.memory.history import HistoryRow
-from llm_loop.memory.leaderboard import Entry, group_of
-from llm_loop.memory.noise import PooledSpread, TieBasis, pooled_spread, tied
+from llm_loop.memory.leaderboard import Entry, Leaderboard, measured_of
+from llm_loop.memory.noise import TieBasis, spread_of, tied
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +29,23 @@ class Comparison:
     is_same: bool
 
 
+class Comparer:
+    """Compare the places of a leaderboard that holds every configuration."""
+
+    def __init__(self, board: Leaderboard) -> None:
+        repeated = [(entry.sd, entry.seeds - 1) for entry in board.entries if entry.sd is not None]
+        self._direction: Direction = board.direction
+        self._spread = spread_of(sum(sd**2 * free for sd, free in repeated), sum(free for _, free in repeated))
+
+    def compare(self, first: Entry, second: Entry) -> Comparison:
+        """Return how the second place does against the first."""
+        gain = higher_is_better(second.value, self._direction) - higher_is_better(first.value, self._direction)
+        better, worse = (second, first) if gain > 0 else (first, second)
+        is_tied, basis = tied(measured_of(better), measured_of(worse), self._spread)
+        is_same = first.run_ids == second.run_ids
+        return Comparison(first=first, second=second, gain=gain, tied=is_tied, tie_basis=basis, is_same=is_same)
+
+
 def compare(
     rows: Sequence[HistoryRow], metric: str, direction: Direction, first: str, second: str
 ) -> Comparison | None:
@@ -37,20 +54,4 @@ def compare(
     entries = {run_id: entry for entry in board.entries for run_id in entry.run_ids}
     if first not in entries or second not in entries:
         return None
-    one, other = entries[first], entries[second]
-    gain = higher_is_better(other.value, direction) - higher_is_better(one.value, direction)
-    better, worse = (other, one) if gain > 0 else (one, other)
-    is_tied, basis = tied(
-        leaderboard.measured_of(better), leaderboard.measured_of(worse), _spread(rows, metric, board.entries)
-    )
-    return Comparison(first=one, second=other, gain=gain, tied=is_tied, tie_basis=basis, is_same=one is other)
-
-
-def _spread(rows: Sequence[HistoryRow], metric: str, entries: Sequence[Entry]) -> PooledSpread | None:
-    """Return the spread over seeds, pooled over all configurations that were repeated."""
-    ranked = {run_id for entry in entries for run_id in entry.run_ids}
-    groups: dict[tuple[str, bool], list[HistoryRow]] = {}
-    for row in rows:
-        if row.run_id in ranked:
-            groups.setdefault(group_of(row), []).append(row)
-    return pooled_spread(leaderboard.values_by_seed(group, metric) for group in groups.values())
+    return Comparer(board).compare(entries[first], entries[second])

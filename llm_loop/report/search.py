@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from llm_loop.contract.result import higher_is_better
-from llm_loop.memory.comparison import Comparison
+from llm_loop.memory.comparison import Comparer, Comparison
 from llm_loop.memory.history import HistoryRow
 from llm_loop.memory.leaderboard import Leaderboard
 from llm_loop.report.facts import new_bests
-from llm_loop.report.judgement import Judge
 from llm_loop.report.work_time import WorkTime
 from llm_loop.system.clock import parse_utc
 
@@ -80,7 +79,7 @@ def _turning_points(
     rows: tuple[HistoryRow, ...], board: Leaderboard, hours: Mapping[str, float]
 ) -> tuple[TurningPoint, ...]:
     entries = {run_id: entry for entry in board.entries for run_id in entry.run_ids}
-    judge, found = Judge(board), list[TurningPoint]()
+    comparer, found = Comparer(board), list[TurningPoint]()
     for row in new_bests(rows, board):
         value = row.value_of(board.metric)
         assert value is not None  # it ranks
@@ -89,7 +88,7 @@ def _turning_points(
             before = found[-1]
             gain = higher_is_better(value, board.direction) - higher_is_better(before.value, board.direction)
             one, other = entries[before.row.run_id], entries[row.run_id]
-            comparison = None if one is other else judge.compare(one, other)
+            comparison = None if one is other else comparer.compare(one, other)
         turn = TurningPoint(row=row, value=value, hours=hours[row.run_id], gain=gain, comparison=comparison)
         found.append(turn)
     return tuple(found)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from llm_loop.memory.comparison import Comparer
 from llm_loop.memory.leaderboard import Leaderboard
 from llm_loop.report.document import Block, Bullets, Commands, Document, Heading, Paragraph, Text
-from llm_loop.report.judgement import Judge
 from llm_loop.report.material import Material
 from llm_loop.report.reproduction import commands_for, weights_of
 from llm_loop.report.search import TurningPoint
@@ -103,8 +103,8 @@ def _did_not(material: Material) -> Iterator[Text]:
 
 def _worse_than_first(board: Leaderboard, verdict: Verdict) -> Iterator[Text]:
     first = next(entry for entry in board.entries if verdict.first.run_id in entry.run_ids)
-    judge = Judge(board)
-    others = [judge.compare(first, entry) for entry in board.entries if entry is not first]
+    comparer = Comparer(board)
+    others = [comparer.compare(first, entry) for entry in board.entries if entry is not first]
     worse = [found for found in others if found.tied is False and found.gain < 0]
     if worse:
         yield (

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from llm_loop.memory.comparison import Comparison
+from llm_loop.memory.comparison import Comparer, Comparison
 from llm_loop.memory.history import HistoryRow
 from llm_loop.memory.leaderboard import Entry, Leaderboard
 from llm_loop.report.facts import best_row
-from llm_loop.report.judgement import Judge
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,14 +45,14 @@ def judge_winner(board: Leaderboard, by_id: Mapping[str, HistoryRow]) -> Verdict
     best = board.best
     if best is None:
         return None
-    judge = Judge(board)
+    comparer = Comparer(board)
     baseline = min(board.entries, key=lambda entry: min(_age(by_id[run_id]) for run_id in entry.run_ids))
     return Verdict(
         best=best,
         run=best_row(best, by_id, board),
         first=min((by_id[run_id] for run_id in baseline.run_ids), key=_age),
-        against_first=None if baseline is best else judge.compare(baseline, best),
-        against_second=judge.compare(board.entries[1], best) if len(board.entries) > 1 else None,
+        against_first=None if baseline is best else comparer.compare(baseline, best),
+        against_second=comparer.compare(board.entries[1], best) if len(board.entries) > 1 else None,
         tied=tuple(entry for entry in board.entries[1:] if entry.tied_with_best),
     )
 

@@ -34,7 +34,7 @@ _BINARY = getattr(os, "O_BINARY", 0)
 _MODE = 0o666  # what the person's umask leaves of it, as for any file
 _READ_BYTES = 65_536
 _BLOCK_BYTES = 4096
-_ROOM_TO_GROW_BYTES = 1024
+_ROOM_TO_GROW_BYTES = 4096  # a call for a person that names long paths, and the curve of a run
 _DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT) if hasattr(errno, "EDQUOT") else (errno.ENOSPC,)
 _long_held: set[tuple[Path, int]] = set()
 

@@ -13,11 +13,11 @@ from typing import Any
 from llm_loop.contract.finish_up import (
     MOST_ROUNDS,
     ActivationMode,
-    FinishUpStatus,
     FinishUpWish,
     WishDefaults,
     read_wish,
     scheduled,
+    window_from,
 )
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.errors import ConfigError
@@ -139,19 +139,9 @@ def _wish(arguments: argparse.Namespace, defaults: WishDefaults) -> FinishUpWish
             begins, mode = begins + timedelta(minutes=arguments.activate_in_minutes), ActivationMode.IN_MINUTES
         elif arguments.activate_at_utc is not None:
             begins, mode = arguments.activate_at_utc, ActivationMode.AT_UTC
-        deadline = begins + timedelta(minutes=minutes)
-        if deadline <= defaults.now:
-            raise ConfigError(f"--activate-at-utc: the window is over already: it ends {utc_text(deadline)}")
-        status = FinishUpStatus.REQUESTED if begins <= defaults.now else FinishUpStatus.SCHEDULED
-        wish = FinishUpWish(
-            status=status,
-            requested=defaults.now,
-            activate_at=begins,
-            deadline=deadline,
-            minutes=minutes,
-            top_k=defaults.top_k,
-            mode=mode,
-        )
+        wish = window_from(begins, minutes, defaults, mode)
+        if wish.deadline <= defaults.now:
+            raise ConfigError(f"--activate-at-utc: the window is over already: it ends {utc_text(wish.deadline)}")
     return replace(
         wish,
         rounds=0 if arguments.force_report_now else arguments.final_training_rounds,

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
-from llm_loop.contract.finish_up import FinishUpStatus, FinishUpWish, read_wish
+from llm_loop.contract.finish_up import FinishUpWish, read_wish, window_from
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.errors import ContractError, LoopError
 from llm_loop.system import files
@@ -72,18 +72,9 @@ class Keys:
             known = read_wish(path, defaults)
         if known is not None and known.is_open and known.activate_at <= now:
             return "it finishes up already"
-        wish = FinishUpWish(
-            status=FinishUpStatus.REQUESTED,
-            requested=now,
-            activate_at=now,
-            deadline=now + timedelta(minutes=defaults.minutes),
-            minutes=defaults.minutes,
-            top_k=defaults.top_k,
-        )
+        wish = window_from(now, defaults.minutes, defaults)
         if known is not None and known.is_open:  # with the rounds, places and note of the night
             deadline = min(known.deadline, now + timedelta(minutes=known.minutes))
-            wish = replace(
-                known, status=wish.status, activate_at=now, deadline=deadline, minutes=known.minutes, mode=wish.mode
-            )
+            wish = replace(known, status=wish.status, activate_at=now, deadline=deadline, mode=wish.mode)
         files.replace_json(path, wish.to_json())
         return f"finishing up: the report is there within {wish.minutes:g} minutes"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from llm_loop.contract.paths import WorkspacePaths
-from llm_loop.memory.journal_parts import lines_forwards
-from llm_loop.views.run_story import RunStory, read_story
+from llm_loop.views.run_story import RunStory, events_holding, read_story
 from llm_loop.views.untrusted import clean, dict_of, list_of, number_of, text_of, whole_of
 
 
@@ -120,14 +118,7 @@ def _result(story: RunStory) -> dict[str, Any]:
 
 def _reproducing(paths: WorkspacePaths, run_id: str) -> Iterator[str]:
     """Yield the ids of the runs that were staged to run another once more."""
-    needle = f'"reproduces": {json.dumps(run_id)}'.encode()
-    for line in lines_forwards(paths.events):
-        if needle not in line.replace(b'"reproduces":"', b'"reproduces": "'):
-            continue
-        try:
-            event = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        run = dict_of(dict_of(event).get("run"))
-        if dict_of(event).get("event") == "run_staged" and run.get("reproduces") == run_id:
+    for event in events_holding(paths.events, run_id):
+        run = dict_of(event.get("run"))
+        if event["event"] == "run_staged" and run.get("reproduces") == run_id:
             yield clean(str(run.get("run_id")), 40)

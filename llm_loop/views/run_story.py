@@ -60,7 +60,7 @@ def read_story(paths: WorkspacePaths, wanted: str) -> RunStory:
     """Return the story of the run with that id or label. Raises LoopError when the journal knows none, OSError."""
     staged: Event | None = None
     events: list[Event] = []
-    for event in _events(paths.events, wanted):
+    for event in events_holding(paths.events, wanted):
         run = dict_of(event.get("run"))
         if event["event"] == "run_staged" and wanted in (run.get("run_id"), run.get("label")):
             staged, events = event, []
@@ -78,7 +78,7 @@ def read_story(paths: WorkspacePaths, wanted: str) -> RunStory:
         raise LoopError(f"{paths.events}: {why}") from error
 
 
-def _events(path: Path, wanted: str) -> Iterator[Event]:
+def events_holding(path: Path, wanted: str) -> Iterator[Event]:
     """Yield the journal's events that hold the wanted text, oldest first; lines that are no events are left out.
 
     A missing journal holds none.

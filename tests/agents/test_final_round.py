@@ -12,7 +12,7 @@ from llm_loop.agents.builtin_worker import decide
 from llm_loop.contract.context import AgentContext, FinishUp
 from llm_loop.contract.decision import Action, Decision, IdeaCategory
 from llm_loop.contract.observation import KnownRun
-from tests.agents.small_campaign import BASE, SPACE, campaign, observe, proposed
+from tests.agents.small_campaign import SPACE, campaign, observe, proposed
 
 WITH_BUDGET = yaml.safe_load(SPACE) | {"budget_key": "training.epochs"}
 
@@ -81,7 +81,3 @@ def test_without_a_run_or_a_seed_there_is_none() -> None:
     assert "no run of the search space has a result" in final([], 80.0).rationale
     without = WITH_BUDGET | {"seed_key": None}
     assert "names no seed_key" in final(timed(3), 80.0, search_space=without).rationale
-
-
-def test_the_base_of_the_campaign_has_40_epochs() -> None:
-    assert yaml.safe_load(BASE)["training"]["epochs"] == 40, "what the figures above go by"

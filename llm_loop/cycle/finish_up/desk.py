@@ -7,7 +7,7 @@ it was. The report does not depend on anything that may be gone by then: not on 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -213,7 +213,7 @@ class FinishUpDesk:
             left_s = 0.0
         progress = self._trainings.progress(now_s)
         for run in running:
-            if left_s <= 0 or not self._may_go_on(run, progress.get(run.run_id, {}).get("eta_s"), left_s, wish):
+            if left_s <= 0 or not self._may_go_on(run, self._seconds_to_go(progress.get(run.run_id)), left_s, wish):
                 self._trainings.request_stop(run, FINISH_UP)
         if self._rounds_are_over(wish, left_s) and (not running or self._now_s() >= window.report_from_s):
             self._begin_to_report(wish, left_s)
@@ -223,6 +223,15 @@ class FinishUpDesk:
         if run.run_id in self._context.ledger.state.finish_up.rounds_begun or wish.rounds == 0:
             return True
         return eta_s is not None and eta_s <= left_s / 2
+
+    def _seconds_to_go(self, progress: Mapping[str, Any] | None) -> float | None:
+        """Return how long a run trains on; before its first epoch as the best run did, None where that is over too."""
+        if progress is None or progress["eta_s"] is not None:
+            return None if progress is None else float(progress["eta_s"])
+        best = self._context.memory.best_row()
+        if best is None or best.run_seconds is None or progress["age_s"] is None:
+            return None
+        return left_s if (left_s := best.run_seconds - progress["age_s"]) > 0 else None
 
     def _rounds_are_over(self, wish: FinishUpWish, left_s: float) -> bool:
         context, state = self._context, self._context.ledger.state.finish_up
