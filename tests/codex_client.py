@@ -8,6 +8,7 @@ skipped, with the reason, where its client cannot be had.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -27,6 +28,9 @@ NPM_VERSION = "0.169.0"
 PYPI_VERSION = "0.163.0"
 CACHE_VARIABLE = "CODEX_TESTS_CACHE"
 COMPLETE = "complete"
+NO_CLIENT = pytest.mark.skipif(
+    importlib.util.find_spec("codex_cli_bin") is not None, reason="this environment carries a client"
+)
 _PATIENCE_S = 600.0
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.codex_client import NO_CLIENT
 from tests.codex_workspace import codex_environment, codex_workspace, decision, is_worker, review
 from tests.conftest import eventually
 from tests.fakes.responses_server import Entry, ResponsesServer, answer, patch, shell, status
@@ -235,6 +236,7 @@ def test_while_codex_is_out_the_planner_feeds_the_slot(tmp_path: Path, clean_env
     assert loop.events("agent_back")
 
 
+@NO_CLIENT
 def test_no_client_is_said_and_the_planner_goes_on(tmp_path: Path, clean_environ: Environ) -> None:
     with ResponsesServer([answer(decision())]) as server:
         workspace = codex_workspace(tmp_path / "work space", server)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shutil
@@ -15,14 +14,11 @@ from typing import Any
 
 import pytest
 
-from tests.codex_client import codex_binary
+from tests.codex_client import NO_CLIENT, codex_binary
 
 KEY = "sk-test-1234567890-not-a-real-one"
 # The stand-in is a native program, as it must be to be found: a shell, which runs the file that its first word names.
 POSIX = pytest.mark.skipif(os.name == "nt", reason="the stand-in for the client is a POSIX shell")
-NO_CLIENT = pytest.mark.skipif(
-    importlib.util.find_spec("codex_cli_bin") is not None, reason="this environment carries a client"
-)
 RECORDS = '{ echo "$@"; env; } >>"$RECORD"\n'
 KEEPS_A_LOGIN = 'echo "{}" >"$CODEX_HOME/auth.json"\n'
 TAKES_A_KEY = 'read -r key\nprintf "%s" "$key" >"$CODEX_HOME/auth.json"\n'
