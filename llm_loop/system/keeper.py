@@ -214,8 +214,10 @@ def _what_refuses_writing(folder: str, goes_by: Callable[[OSError], bool]) -> st
     probe = _in(folder, "exit.probe")
     why = None
     try:
-        with open(probe, "wb") as stream:  # noqa: PTH123
+        with open(probe, "xb") as stream:  # noqa: PTH123
             stream.write(bytes(_PROBE_BYTES))
+    except FileExistsError:  # the command's own, or a link to somebody else's
+        return None
     except OSError as error:
         why = str(error)[:300] if goes_by(error) else None
     try:

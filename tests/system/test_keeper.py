@@ -274,6 +274,14 @@ def test_a_full_disk_hides_no_ending(small_disk: Path, tmp_path: Path) -> None:
         assert "No space left" in ending.drive_refused, "the command could not say so itself"
 
 
+def test_what_the_command_called_like_the_probe_stays(tmp_path: Path) -> None:
+    text = "from pathlib import Path; Path('exit.probe').write_text('mine'); raise SystemExit(3)"
+    with held(tmp_path, *python(text)) as one:
+        ending = one.start().ended()
+        assert (ending.exit_code, ending.drive_refused) == (3, None)
+        assert (tmp_path / "exit.probe").read_text(encoding="utf-8") == "mine"
+
+
 def test_a_disk_full_before_the_start_does_not_start(small_disk: Path, tmp_path: Path) -> None:
     logs = {"stdout": tmp_path / "out.log", "stderr": tmp_path / "err.log"}
     with held(small_disk, *python(MARK), cwd=tmp_path, **logs) as one:

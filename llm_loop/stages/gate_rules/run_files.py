@@ -15,8 +15,8 @@ LONGEST_NAME_BYTES = 120
 
 # What the keeper, the loop and a trainer write into the same folder.
 TAKEN_NAMES = frozenset(
-    "spec.json started.json stdout.txt stderr.txt exit.json exit.reserve void.json keeper.lock keeper.log stop "
-    "run.json result.json metrics.json metrics.jsonl resolved_config.yaml environment.json best_model.pt "
+    "spec.json started.json stdout.txt stderr.txt exit.json exit.reserve exit.probe void.json keeper.lock keeper.log "
+    "stop run.json result.json metrics.json metrics.jsonl resolved_config.yaml environment.json best_model.pt "
     "command.sh command.ps1 wrapper.ps1".split()
 )
 _RESERVED = re.compile(r"^(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])\s*(\.|$)")
