@@ -22,6 +22,7 @@ _OF_THE_DRIVE = frozenset(
     {Cause.DISK_FULL, Cause.PERMISSION, Cause.CHECKPOINT, Cause.NO_RESULT, Cause.CRASHED, Cause.UNKNOWN}
 )
 """What a training may seem to end with that cannot write."""
+_BROKE = (EndCause.EXITED, EndCause.SIGNALLED, EndCause.KEEPER_ERROR)
 _ENDING_FIELDS = (
     "exit_code",
     "duration_s",
@@ -86,14 +87,13 @@ class RunEndings:
 
     def _why_relaunched(self, run: Run, ending: Ending, diagnosis: Diagnosis) -> str | None:
         """Return why the same is launched once more, None where it is not: one that fills the disk not for ever."""
-        may_be = run.stop_reason is None and self._context.config.auto_repair_enabled
-        if not may_be or len(run.attempts) >= MAX_LOST_ATTEMPTS:
+        if run.stop_reason is not None or not self._context.config.auto_repair_enabled:
             return None
         if diagnosis.cause is Cause.INTERRUPT and diagnosis.confidence >= LEAST_CONFIDENCE:
-            return "interrupt"
-        if ending.drive_refused is not None and diagnosis.cause in _OF_THE_DRIVE:
-            return "nothing could be written"
-        return None
+            return "interrupt" if len(run.attempts) < MAX_LOST_ATTEMPTS else None
+        broke = sum(attempt.cause in _BROKE for attempt in run.attempts)
+        is_of_drive = ending.drive_refused is not None and diagnosis.cause in _OF_THE_DRIVE
+        return "nothing could be written" if is_of_drive and broke < MAX_LOST_ATTEMPTS else None
 
     def end(self, run: Run, outcome: Outcome) -> None:
         """Journal the end of a run, with its row for the history. Raises FileWriteError.

@@ -166,8 +166,6 @@ class RunSlots:
         if attempt.pid is None and (started := _started(folder)) is not None:
             fields = {"run_id": run.run_id, "pid": started["pid"], "started_utc": started["started_utc"]}
             context.ledger.record("attempt_started", **fields)
-        if run.stop_reason is not None:
-            context.engine.request_stop(folder)
         ending = context.engine.poll(folder, now_s, attempt.tag)
         if ending is not None:
             if self._code.is_pending(run, now_s):
@@ -176,6 +174,8 @@ class RunSlots:
             self._watches.pop(run.run_id, None)
             self._troubles.pop(run.run_id, None)
             return True
+        if run.stop_reason is not None:
+            context.engine.request_stop(folder)
         if not watch.look_due.due(now_s):
             return False
         pattern = watch.look(now_s)

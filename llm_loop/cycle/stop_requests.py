@@ -21,16 +21,25 @@ class StopRequests:
 
         Where the journal refuses, on a full disk, the run is asked all the same, and the reason journaled later. Not
         so when the machine shuts down: such a run is resumed, and without its reason it would count as cancelled.
-        Raises FileWriteError where nothing could be asked.
+        Raises FileWriteError where it could neither be journaled nor asked; what is journaled is asked for at each look
+        at the run, and a folder that refuses holds up nobody else.
         """
-        if run.stop_reason is None and run.run_id not in self._untold:
+        is_told = run.stop_reason is not None
+        if not is_told and run.run_id not in self._untold:
             try:
                 self._context.ledger.record("stop_requested", run_id=run.run_id, reason=reason)
+                is_told = True
             except FileWriteError:
                 if reason == SHUTDOWN:
                     raise
-                self._untold[run.run_id] = reason
-        self._ask(run)
+        try:
+            self._ask(run)
+        except FileWriteError:
+            if not is_told:
+                raise
+            return
+        if not is_told:
+            self._untold.setdefault(run.run_id, reason)
 
     def tell(self) -> None:
         """Journal why runs were asked to end while the journal could not be written. Raises FileWriteError."""

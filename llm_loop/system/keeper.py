@@ -70,10 +70,12 @@ def main(folder: str) -> int:
         spec = _read(folder, "spec.json")
         tree = platform.ProcessTree(spec.get("tag"))
         _hold(folder, spec, tree, platform, ending, terminations)
-        if ending["cause"] in ("exited", "signalled") and ending["exit_code"] != 0:
+        if ending["cause"] in ("exited", "signalled"):
             ending["drive_refused"] = _what_refuses_writing(folder, goes_by)
     except Exception as error:  # noqa: BLE001 - the keeper's wall: an ending is written whatever happens
         ending["detail"] = f"{type(error).__name__}: {error}"[:500]
+        if isinstance(error, OSError) and goes_by(error):
+            ending["drive_refused"] = str(error)[:300]
     if tree is not None:
         tree.end_all()
         ending["cpu_s"], ending["peak_memory_bytes"] = tree.usage()
@@ -210,20 +212,19 @@ def _reserve(folder: str) -> None:
 
 
 def _what_refuses_writing(folder: str, goes_by: Callable[[OSError], bool]) -> str | None:
-    """Return why the drive of a command that broke cannot be written, None where it can: its logs could not tell."""
+    """Return why the drive of a command that ended cannot be written, None where it can: its logs could not tell."""
     probe = _in(folder, "exit.probe")
+    try:
+        stream = open(probe, "xb")  # noqa: SIM115, PTH123 - closed below; one that lies there is not ours
+    except OSError as error:
+        return str(error)[:300] if goes_by(error) else None
     why = None
     try:
-        with open(probe, "xb") as stream:  # noqa: PTH123
+        with stream:
             stream.write(bytes(_PROBE_BYTES))
-    except FileExistsError:  # the command's own, or a link to somebody else's
-        return None
     except OSError as error:
         why = str(error)[:300] if goes_by(error) else None
-    try:
-        os.remove(probe)  # noqa: PTH107
-    except OSError:
-        return why
+    _remove(probe)
     return why
 
 
@@ -258,6 +259,16 @@ def _put_ending(folder: str, name: str, data: bytes) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     _replace(path, _in(folder, "exit.json"))
+
+
+def _remove(path: str) -> None:
+    """Remove a file of a moment; on Windows, where a scanner may have it open, try for two seconds."""
+    for _ in range(40 if os.name == "nt" else 1):
+        try:
+            os.remove(path)  # noqa: PTH107
+            return
+        except OSError:
+            time.sleep(0.05)
 
 
 def _replace(source: str, target: str) -> None:

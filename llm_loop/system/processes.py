@@ -104,6 +104,10 @@ class Ending:
     drive_refused: str | None = None
 
 
+_MOST_OF_ENDING = 1e18
+_TEXTS_OF_ENDING = frozenset({"detail", "started_utc", "ended_utc", "drive_refused"})
+
+
 def resolve_program(name: str, search_path: str, cwd: Path | None = None) -> str:
     """Return the absolute path of a program on ``search_path``.
 
@@ -238,11 +242,22 @@ def read_ending(folder: Path) -> Ending | None:
     try:
         value = files.read_json(folder / "exit.json")
         known = {name: value.get(name) for name in Ending.__slots__ if name != "cause"}
-        return Ending(cause=EndCause(value["cause"]), **known)
+        if all(_is_sound(name, one) for name, one in known.items()):
+            return Ending(cause=EndCause(value["cause"]), **known)
     except (FileNotFoundError, PermissionError):  # Windows refuses a reader while the file is put in place
         return None
     except (CorruptFileError, AttributeError, KeyError, TypeError, ValueError):
-        return Ending(cause=EndCause.KEEPER_ERROR, detail=f"{folder / 'exit.json'} is no ending")
+        pass
+    return Ending(cause=EndCause.KEEPER_ERROR, detail=f"{folder / 'exit.json'} is no ending")
+
+
+def _is_sound(name: str, value: Any) -> bool:
+    """Tell whether a field of an ending is what a keeper writes: a run could have written it in its stead."""
+    if value is None or name in _TEXTS_OF_ENDING:
+        return value is None or isinstance(value, str)
+    if isinstance(value, bool) or not isinstance(value, int if name == "exit_code" else int | float):
+        return False
+    return abs(value) < _MOST_OF_ENDING
 
 
 def read_started(folder: Path) -> dict[str, Any] | None:

@@ -39,3 +39,18 @@ def test_a_journal_that_refuses_does_not_keep_a_run_from_being_stopped(
     (paths.attempt("R0001", 1) / "STOP").unlink()  # as where the disk had no room for it
     slots.request_stop(asked, "disk_full")
     assert (paths.attempt("R0001", 1) / "STOP").exists(), "who asks again repeats what does not lie there"
+
+
+def test_a_run_whose_folder_refuses_the_request_holds_up_no_other(tmp_path: Path) -> None:
+    builder = WorkspaceBuilder(tmp_path)
+    for label in "ab":
+        builder.launch(builder.stage(label))
+    folder = builder.paths.attempt("R0001", 1)
+    folder.rmdir()
+    folder.write_text("no folder", encoding="utf-8")
+    slots = RunSlots(builder.context, CodeJobs(builder.context))
+    for _ in range(2):
+        for run in list(builder.ledger.state.runs.values()):
+            slots.request_stop(run, "finish_up")
+    assert [run.stop_reason for run in builder.ledger.state.runs.values()] == ["finish_up"] * 2
+    assert (builder.paths.attempt("R0002", 1) / "STOP").exists()

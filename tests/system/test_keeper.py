@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -64,6 +65,17 @@ def test_the_ending_says_how_it_came(tmp_path: Path, text: str, cause: EndCause,
             assert ending.peak_memory_bytes > 100_000
         assert not (tmp_path / "exit.reserve").exists()
         assert ending.drive_refused is None and not (tmp_path / "exit.probe").exists()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"drive_refused": 5}, {"detail": ["x"]}, {"exit_code": "0"}, {"exit_code": True}, {"cpu_s": float("nan")}, 7],
+)
+def test_what_a_run_wrote_in_the_keepers_stead_is_no_ending(tmp_path: Path, wrong: Any) -> None:
+    value = {"cause": "exited", "exit_code": 0, **wrong} if isinstance(wrong, dict) else wrong
+    (tmp_path / "exit.json").write_text(json.dumps(value), encoding="utf-8")
+    ending = processes.read_ending(tmp_path)
+    assert ending is not None and ending.cause is EndCause.KEEPER_ERROR and "is no ending" in (ending.detail or "")
 
 
 def test_streams_are_raw_and_stdin_is_closed(weird_path: Path) -> None:

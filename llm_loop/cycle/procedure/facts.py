@@ -41,7 +41,7 @@ def failure_evidence(context: Context, run: Run, ending: Ending, outcome: Outcom
         ending=ending.cause,
         exit_code=ending.exit_code,
         cause=outcome.cause,
-        detail=outcome.detail or ending.drive_refused,
+        detail=ending.drive_refused or outcome.detail,
         stderr=_end_of(stderr_log(context.paths, attempt)),
         stdout=_end_of(stdout_log(context.paths, attempt)),
         metrics_are_finite=_last_epoch_is_finite(context, run),

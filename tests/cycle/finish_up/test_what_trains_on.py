@@ -19,7 +19,7 @@ MINUTES = 2.0
 class Slots:
     """Run slots in which one run trains, of which that much is known."""
 
-    def __init__(self, known: dict[str, Any]) -> None:
+    def __init__(self, known: dict[str, Any] | None) -> None:
         self.known, self.asked = known, list[str]()
 
     def request_stop(self, run: Run, reason: str) -> None:
@@ -29,10 +29,10 @@ class Slots:
         raise AssertionError("the window is open already")
 
     def progress(self, now_s: float) -> dict[str, dict[str, Any]]:
-        return {"R0002": self.known}
+        return {} if self.known is None else {"R0002": self.known}
 
 
-def is_stopped(root: Path, **known: float | None) -> bool:
+def is_stopped(root: Path, known: dict[str, Any] | None) -> bool:
     """Tell whether a run of which that is known is ended in a window of two minutes; the best run took a second."""
     builder = WorkspaceBuilder(root)
     best = builder.stage("best")
@@ -61,4 +61,8 @@ def is_stopped(root: Path, **known: float | None) -> bool:
 def test_a_run_leaves_room_for_the_final_round(
     tmp_path: Path, eta_s: float | None, age_s: float | None, stopped: bool
 ) -> None:
-    assert is_stopped(tmp_path, eta_s=eta_s, age_s=age_s) is stopped
+    assert is_stopped(tmp_path, {"eta_s": eta_s, "age_s": age_s}) is stopped
+
+
+def test_a_run_of_which_nothing_is_known_yet_is_ended(tmp_path: Path) -> None:
+    assert is_stopped(tmp_path, None)
