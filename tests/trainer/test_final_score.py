@@ -98,15 +98,16 @@ def bones(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trained(bones: Path) -> Callable[[Task], Path]:
-    """Return what gives the folder of a training on the bones, one a task; not to be changed."""
+def trained(bones: Path) -> Callable[[Task, int], Path]:
+    """Return what gives the folder of a training on the bones, one a task and seed; not to be changed."""
 
-    def folder_of(task: Task) -> Path:
-        folder = bones / task.value
+    def folder_of(task: Task, seed: int) -> Path:
+        folder = bones / f"{task.value}-{seed}"
         if not folder.exists():
             name, metric = MODELS[task]
             values = COMMON | {
                 "task": task.value,
+                "seed": seed,
                 "data": {"source": "manifest", "root": str(bones / "data"), "image_size": SIZE, "channels": 1},
                 "model": {"name": name, "width": 4},
                 "selection": {"metric": metric},
@@ -126,10 +127,11 @@ def set_in(run: Path, *words: str, in_result: bool = True) -> None:
 
 
 @pytest.fixture
-def scene_of(bones: Path, trained: Callable[[Task], Path], tmp_path: Path) -> Callable[[Task], Scene]:
-    def scene(task: Task) -> Scene:
-        made = Scene(run=tmp_path / "run", data=tmp_path / "data", root=tmp_path / "sealed")
-        shutil.copytree(trained(task), made.run)
+def scene_of(bones: Path, trained: Callable[[Task, int], Path], tmp_path: Path) -> Callable[..., Scene]:
+    def scene(task: Task, seed: int = 0) -> Scene:
+        folder = tmp_path / str(seed)
+        made = Scene(run=folder / "run", data=folder / "data", root=folder / "sealed")
+        shutil.copytree(trained(task, seed), made.run)
         shutil.copytree(bones / "data", made.data)
         shutil.copytree(bones / "sealed", made.root)
         set_in(made.run, f"data.root={made.data}")
@@ -139,7 +141,7 @@ def scene_of(bones: Path, trained: Callable[[Task], Path], tmp_path: Path) -> Ca
 
 
 @pytest.fixture
-def scene(scene_of: Callable[[Task], Scene]) -> Scene:
+def scene(scene_of: Callable[..., Scene]) -> Scene:
     return scene_of(Task.SEGMENTATION)
 
 
@@ -161,7 +163,7 @@ def truth_of(scene: Scene) -> ImageSet:
 
 @pytest.mark.parametrize("task", list(Task))
 def test_a_run_is_scored_once_and_anybody_gets_the_same(
-    task: Task, scene_of: Callable[[Task], Scene], capsys: pytest.CaptureFixture[str]
+    task: Task, scene_of: Callable[..., Scene], capsys: pytest.CaptureFixture[str]
 ) -> None:
     scene = scene_of(task)
     assert scene.score() == 0, capsys.readouterr().err
@@ -202,15 +204,15 @@ def tuned_elsewhere(scene: Scene) -> tuple[dict[str, float | None], dict[str, fl
     [(Task.SEGMENTATION, "threshold", "dice"), (Task.DUAL_HEAD, "presence_threshold", "best_f1")],
 )
 def test_no_threshold_is_chosen_on_test_rows(
-    task: Task, threshold: str, metric: str, scene_of: Callable[[Task], Scene]
+    task: Task, threshold: str, metric: str, scene_of: Callable[..., Scene]
 ) -> None:
-    scene = scene_of(task)
+    scenes = (scene_of(task, seed) for seed in range(4))  # on some machine both are the same for one of them
+    tuned = ((scene, *tuned_elsewhere(scene)) for scene in scenes)
+    scene, of_validation, of_test = next(one for one in tuned if one[1][threshold] != one[2][threshold])
     assert scene.score() == 0
     found = read_final_test(scene.out)
-    of_validation, of_test = tuned_elsewhere(scene)
-    assert of_validation[threshold] != of_test[threshold], "else this test could not fail"
     assert found.metrics[threshold] == of_validation[threshold]
-    assert found.value == found.metrics[f"test_{metric}"] < of_test[f"val_{metric}"]
+    assert found.value == found.metrics[f"test_{metric}"] <= of_test[f"val_{metric}"]
 
 
 def test_a_second_look_for_the_same_reason_opens_nothing(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,8 +16,8 @@ import pytest
 from llm_loop.cli import main
 from llm_loop.config import load_config
 from llm_loop.contract.sealed import OPENINGS, record_opening
-from tests.conftest import REPOSITORY
-from tests.loop_process import LoopProcess, script
+from tests.conftest import REPOSITORY, eventually
+from tests.loop_process import LoopProcess, pid_is_alive, script
 from tests.windows.marks import not_under_wine
 
 Capture = pytest.CaptureFixture[str]
@@ -95,8 +95,7 @@ def test_ctrl_c_ends_the_child_too(desk: Desk, tmp_path: Path) -> None:
         child = int(told.read_text("utf-8"))
         os.killpg(verb.pid, signal.SIGINT)
         assert verb.wait(20) == 130
-        with pytest.raises(ProcessLookupError):
-            os.kill(child, 0)
+        eventually(lambda: not pid_is_alive(child))
     finally:
         if verb.poll() is None:
             os.killpg(verb.pid, signal.SIGKILL)
