@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,12 +13,15 @@ from pathlib import Path
 import pytest
 
 
-def mount_or_skip(*words: str) -> None:
+def mount_or_skip(*words: str, patience_s: float = 0.0) -> None:
     """Mount something; skip the test where this machine does not let us."""
     if sys.platform != "linux" or os.geteuid() != 0:
         pytest.skip("only an administrator of Linux can mount a drive")
-    done = subprocess.run(["mount", *words], capture_output=True, text=True)
-    if done.returncode != 0:
+    give_up = time.monotonic() + patience_s
+    while (done := subprocess.run(["mount", *words], capture_output=True, text=True)).returncode != 0:
+        if time.monotonic() < give_up:
+            time.sleep(0.02)  # no event tells that nobody writes
+            continue
         pytest.skip(f"no drive can be mounted here: {done.stderr.strip()}")
 
 
@@ -50,7 +54,7 @@ def read_only(place: Path) -> Iterator[None]:
     """Let ``place`` be read-only for who opens files now, as a drive with errors becomes."""
     mount_or_skip("--bind", str(place), str(place))
     try:
-        mount_or_skip("-o", "remount,ro,bind", str(place))
+        mount_or_skip("-o", "remount,ro,bind", str(place), patience_s=10.0)  # busy while the loop writes a file
         yield
     finally:
         unmount(place)
