@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -128,3 +129,9 @@ def kill(pid: int) -> None:
         psutil.Process(pid).kill()
     except psutil.NoSuchProcess:
         return
+
+
+def keeper_exit_code(folder: Path) -> int:
+    """Run a keeper in ``folder`` to its end."""
+    argv = [sys.executable, "-I", "-S", "-X", "utf8", str(processes._KEEPER), str(folder)]
+    return subprocess.run(argv, stderr=subprocess.DEVNULL, timeout=20, check=False).returncode

@@ -5,10 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,6 @@ import pytest
 from llm_loop.system import keeper, processes
 from llm_loop.system.processes import EndCause, Keepers
 from tests.conftest import eventually
-from tests.system.drives import covered, drive, mount_or_skip, read_only
 from tests.system.held import (
     MARK,
     NOTHING,
@@ -30,6 +27,7 @@ from tests.system.held import (
     family_of,
     held,
     is_alive,
+    keeper_exit_code,
     kill,
     python,
     trainer,
@@ -266,45 +264,6 @@ def test_two_keepers_start_one_command(tmp_path: Path) -> None:
         eventually(lambda: other.reap() or not other._own)
 
 
-# ---------------------------------------------------------------- full disk, small keeper
-
-
-def fill(folder: Path) -> None:
-    with (folder / "filler").open("wb", buffering=0) as stream, pytest.raises(OSError):
-        while stream.write(b"x" * 512):
-            pass
-
-
-def test_a_full_disk_hides_no_ending(small_disk: Path, tmp_path: Path) -> None:
-    logs = {"stdout": tmp_path / "out.log", "stderr": tmp_path / "err.log"}
-    with held(small_disk, *python(UNTIL_STOPPED.replace("STOP", "go") + "sys.exit(5)"), cwd=tmp_path, **logs) as one:
-        one.start().running()
-        fill(small_disk)
-        (tmp_path / "go").touch()
-        ending = one.ended()
-        assert (ending.cause, ending.exit_code) == (EndCause.EXITED, 5)
-        assert "No space left" in ending.drive_refused, "the command could not say so itself"
-
-
-def test_what_the_command_called_like_the_probe_stays(tmp_path: Path) -> None:
-    text = "from pathlib import Path; Path('exit.probe').write_text('mine'); raise SystemExit(3)"
-    with held(tmp_path, *python(text)) as one:
-        ending = one.start().ended()
-        assert (ending.exit_code, ending.drive_refused) == (3, None)
-        assert (tmp_path / "exit.probe").read_text(encoding="utf-8") == "mine"
-
-
-def test_a_disk_full_before_the_start_does_not_start(small_disk: Path, tmp_path: Path) -> None:
-    logs = {"stdout": tmp_path / "out.log", "stderr": tmp_path / "err.log"}
-    with held(small_disk, *python(MARK), cwd=tmp_path, **logs) as one:
-        (small_disk / "keeper.lock").touch()
-        fill(small_disk)
-        assert keeper_exit_code(small_disk) != 0
-        assert not (tmp_path / "mark").exists()
-        (small_disk / "filler").unlink()
-        assert one.ended().cause is EndCause.VOID
-
-
 def test_a_keeper_is_small(tmp_path: Path) -> None:
     with held(tmp_path, *SLEEP, grace_s=0.1) as one:
         keeper = psutil.Process(one.start().running()["keeper_pid"])
@@ -370,25 +329,6 @@ def test_a_clock_that_jumps_breaks_no_deadline(monkeypatch: pytest.MonkeyPatch) 
     assert 1.0 <= time.perf_counter() - began < 3.0
 
 
-def test_an_ending_is_written_when_the_drive_is_back(tmp_path: Path) -> None:
-    with drive(tmp_path / "drive") as place, held(place / "run", *python("import time; time.sleep(0.5)")) as one:
-        keeper_pid = one.start().running()["keeper_pid"]
-        with covered(place):
-            time.sleep(1.5)
-            assert is_alive(keeper_pid), "it waits for the drive"
-        assert one.ended().cause is EndCause.EXITED
-
-
-def test_an_ending_is_written_when_the_drive_can_be_written_again(tmp_path: Path) -> None:
-    mount_or_skip("--version")
-    with held(tmp_path / "run", *python("import time; time.sleep(0.5)")) as one:
-        keeper_pid = one.start().running()["keeper_pid"]
-        with read_only(tmp_path):
-            time.sleep(1.5)
-            assert is_alive(keeper_pid)
-        assert one.ended().cause is EndCause.EXITED
-
-
 def test_the_middle_of_a_log_without_end_is_given_up(tmp_path: Path) -> None:
     write = "import sys, time\nprint('first', flush=True)\n"
     write += "for _ in range(60):\n    sys.stdout.write('x' * 100_000); sys.stdout.flush(); time.sleep(0.05)\n"
@@ -400,18 +340,3 @@ def test_the_middle_of_a_log_without_end_is_given_up(tmp_path: Path) -> None:
     assert len(text) > 6_000_000 and text.startswith(b"first") and b"last" in text[-10:]
     if os.name != "nt" and processes.platform.free_range(str(log), 0, 4096):  # where the file system can
         assert log.stat().st_blocks * 512 < 3_500_000, "a look a second, at two megabytes a second"
-
-
-@pytest.mark.skipif(os.name == "nt", reason="a folder with open files cannot be removed on Windows")
-def test_a_keeper_whose_folder_was_removed_does_not_wait_for_it(tmp_path: Path) -> None:
-    with held(tmp_path / "run", *python("import time; time.sleep(0.5)")) as one:
-        keeper_pid = one.start().running()["keeper_pid"]
-        shutil.rmtree(tmp_path / "run")
-        eventually(lambda: not is_alive(keeper_pid))
-        (tmp_path / "run").mkdir()
-
-
-def keeper_exit_code(folder: Path) -> int:
-    """Run a keeper in ``folder`` to its end."""
-    argv = [sys.executable, "-I", "-S", "-X", "utf8", str(processes._KEEPER), str(folder)]
-    return subprocess.run(argv, stderr=subprocess.DEVNULL, timeout=20, check=False).returncode

@@ -8,13 +8,13 @@ import shutil
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.codex_client import NO_CLIENT, codex_binary
+from tests.conftest import eventually
 
 KEY = "sk-test-1234567890-not-a-real-one"
 # The stand-in is a native program, as it must be to be found: a shell, which runs the file that its first word names.
@@ -221,6 +221,7 @@ def test_on_a_terminal_it_asks(answer: str, code: int, tmp_path: Path, clean_env
 @POSIX
 def test_a_key_typed_on_a_terminal_is_not_shown(tmp_path: Path, clean_environ: dict[str, str]) -> None:
     import pty
+    import termios
 
     environ = with_stand_in(clean_environ, tmp_path, TAKES_A_KEY)
     argv = [sys.executable, "-X", "utf8", "-m", "llm_loop", "--workspace", str(tmp_path), "login", "--api-key-stdin"]
@@ -231,7 +232,7 @@ def test_a_key_typed_on_a_terminal_is_not_shown(tmp_path: Path, clean_environ: d
     shown = b""
     while b"not shown" not in shown:
         shown += os.read(terminal, 1000)
-    time.sleep(0.1)  # the echo is turned off just after the question
+    eventually(lambda: not termios.tcgetattr(terminal)[3] & termios.ECHO)  # turned off just after the question
     os.write(terminal, f"{KEY}\n".encode())
     while True:
         try:
