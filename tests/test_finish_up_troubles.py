@@ -217,6 +217,7 @@ def test_what_a_person_breaks_in_the_window_is_kept(workspace: Make, clean_envir
         loop.wait_for("run_ended")
         path = wish(root, minutes_left=0.5)
         loop.wait_for("finish_up_activated")
+        eventually(lambda: status(root) == "active")  # the file is the person's again
         path.write_text('{"minutes_left": 2', encoding="utf-8")
         loop.wait_for("finish_up_refused")
         loop.wait_for("finish_up_done", seconds=60)

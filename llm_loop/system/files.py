@@ -86,27 +86,33 @@ def replace_text(path: Path, text: str, *, durable: bool = True, make_folder: bo
 
 def replace_bytes(path: Path, data: bytes | memoryview, *, durable: bool = True, make_folder: bool = True) -> None:
     """Replace a file's content by bytes, as ``replace_text`` does. Raises FileWriteError."""
-    temporary: Path | None = None
-    try:
-        beside = functools.partial(_new_beside, path)
-        handle, temporary = _with_folder(path.parent, beside) if make_folder else beside()
-        try:
-            _write_whole(handle, data)
-            if durable:
-                os.fsync(handle)
-        finally:
-            os.close(handle)
-        patiently(path, functools.partial(os.replace, temporary, path))
-    except OSError as error:
-        if temporary is not None:
-            with suppress(OSError):  # a scanner may hold this one too
-                temporary.unlink(missing_ok=True)
-        raise FileWriteError(path, "write", error) from error
+    _replace(path, data, os.replace, durable=durable, make_folder=make_folder)
 
 
 def replace_json(path: Path, value: Any, *, durable: bool = True, make_folder: bool = True) -> None:
     """Replace a JSON file, indented for people. Raises FileWriteError."""
-    replace_text(path, json_text(value, indent=2) + "\n", durable=durable, make_folder=make_folder)
+    replace_bytes(path, _json_bytes(value), durable=durable, make_folder=make_folder)
+
+
+def replace_json_as_seen(path: Path, value: Any, seen: tuple[int, int]) -> tuple[int, int] | None:
+    """Replace a JSON file whose ``signature`` is still ``seen``; return the new one, None where it is another by now.
+
+    It is asked in the instant of the replacement, so that what a person saves while the new one is written stands.
+    Raises FileWriteError.
+    """
+    written: tuple[int, int] | None = None
+
+    def put(temporary: Path, place: Path) -> None:
+        nonlocal written
+        if signature(place) != seen:
+            temporary.unlink(missing_ok=True)
+            return
+        its_own = signature(temporary)  # asked behind the replacement, it might be that of a person's newer file
+        temporary.replace(place)
+        written = its_own
+
+    _replace(path, _json_bytes(value), put, durable=True, make_folder=False)
+    return written
 
 
 def replace_json_on_full_disk(path: Path, value: Any) -> None:
@@ -116,7 +122,7 @@ def replace_json_on_full_disk(path: Path, value: Any) -> None:
     are written over, as far as they hold the new value: a reader may then meet a torn file for an instant. Raises
     FileWriteError; the old file then stands.
     """
-    data = (json_text(value, indent=2) + "\n").encode("utf-8", "backslashreplace")
+    data = _json_bytes(value)
     blocks = -(-(len(data) + _ROOM_TO_GROW_BYTES) // _BLOCK_BYTES)
     try:
         replace_bytes(path, _padded(data, blocks * _BLOCK_BYTES), durable=False, make_folder=False)
@@ -188,6 +194,33 @@ def read_tail(path: Path, max_bytes: int) -> str:
             return stream.read(max_bytes).decode("utf-8", "replace")
     except FileNotFoundError:
         return ""
+
+
+def _json_bytes(value: Any) -> bytes:
+    """Return a JSON file's bytes, indented for people."""
+    return (json_text(value, indent=2) + "\n").encode("utf-8", "backslashreplace")
+
+
+def _replace(
+    path: Path, data: bytes | memoryview, put: Callable[[Path, Path], None], *, durable: bool, make_folder: bool
+) -> None:
+    """Write ``data`` beside ``path`` and let ``put`` take it there, or away. Raises FileWriteError."""
+    temporary: Path | None = None
+    try:
+        beside = functools.partial(_new_beside, path)
+        handle, temporary = _with_folder(path.parent, beside) if make_folder else beside()
+        try:
+            _write_whole(handle, data)
+            if durable:
+                os.fsync(handle)
+        finally:
+            os.close(handle)
+        patiently(path, functools.partial(put, temporary, path))
+    except OSError as error:
+        if temporary is not None:
+            with suppress(OSError):  # a scanner may hold this one too
+                temporary.unlink(missing_ok=True)
+        raise FileWriteError(path, "write", error) from error
 
 
 def _new_beside(path: Path) -> tuple[int, Path]:

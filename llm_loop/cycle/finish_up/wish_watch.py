@@ -84,11 +84,11 @@ class WishWatch:
         wish = self.wish()
         if wish is None or self._refused is not None or self._seen is None:
             return
-        if files.signature(self.path) != self._seen:
-            return
         with suppress(FileWriteError):
-            files.replace_json(self.path, {**wish.to_json(), "status": status.value})
-            self._seen, self._told = files.signature(self.path), status
+            said = {**wish.to_json(), "status": status.value}
+            written = files.replace_json_as_seen(self.path, said, self._seen)
+            if written is not None:
+                self._seen, self._told = written, status
 
     def bring_forward(self, wish: FinishUpWish, why: str) -> None:
         """Let the window open now: the search is over before its time. Raises FileWriteError."""
