@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from llm_loop.contract.paths import WorkspacePaths
+from llm_loop.system.folders import never_make_anew
 from llm_loop.system.instance_lock import InstanceLock
 from llm_loop.system.presence import device_of, is_away
 
@@ -31,6 +32,7 @@ class HomeWatch:
 
     def __init__(self, paths: WorkspacePaths, say: Callable[[str], None], lock: InstanceLock | None = None) -> None:
         self._paths, self._say, self._lock = paths, say, lock
+        never_make_anew(paths.loop)
         self._folder = Path(paths.loop).resolve()
         self._device = device_of(self._folder)
         self._file = _file_of(paths.instance_lock)

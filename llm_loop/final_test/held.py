@@ -11,6 +11,7 @@ from pathlib import Path
 from llm_loop.errors import LoopError
 from llm_loop.system.clock import SystemClock
 from llm_loop.system.files import read_tail
+from llm_loop.system.folders import make_folder
 from llm_loop.system.held_child import ChildEnd, ChildLimits, hold
 
 LAST_BYTES = 256_000
@@ -43,7 +44,7 @@ class Bench:
 
         Raises NoScoreError where it fails or has to be ended, CommandError where it cannot be started.
         """
-        self.scratch.mkdir(parents=True, exist_ok=True)
+        make_folder(self.scratch)
         told, said = self.scratch / "stdout.txt", self.scratch / "stderr.txt"
         limits = ChildLimits(
             until_s=SystemClock().monotonic() + seconds,

@@ -24,6 +24,7 @@ from llm_loop.repairs.refusal import Reason, RepairRefused
 from llm_loop.repairs.request import absolute
 from llm_loop.repairs.work import Work
 from llm_loop.system import files
+from llm_loop.system.folders import make_folder
 
 _PLAIN = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,58}[a-z0-9])?")
 _DEVICES = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?")
@@ -144,7 +145,7 @@ def _commit_there(request: CloneRequest, address: str, git: Git) -> str | None:
 def _cloned(request: CloneRequest, address: str, git: Git) -> str:
     aside = request.sources / f".new-{secrets.token_hex(4)}"
     try:
-        request.sources.mkdir(parents=True, exist_ok=True)
+        make_folder(request.sources)
         git.run(
             "clone",
             "--no-checkout",

@@ -19,6 +19,7 @@ from llm_loop.repairs.plan import Step
 from llm_loop.repairs.record import Record, RecordState, kept_wheels, left_over
 from llm_loop.repairs.refusal import Reason, RepairRefused
 from llm_loop.repairs.work import Work, pip_environment
+from llm_loop.system.folders import make_folder
 
 
 def undo(record: Record, path: Path, work: Work) -> Environment:
@@ -92,6 +93,6 @@ def _move_leftovers(record: Record, path: Path, work: Work) -> None:
         for name in (name for name in names if place in known and os.path.normcase(name) not in known[place]):
             target = left_over(path) / Path(place).name
             with suppress(OSError):  # what cannot be moved is named by the look that follows, if it matters
-                target.mkdir(parents=True, exist_ok=True)
+                make_folder(target)
                 shutil.move(Path(place) / name, target / name)
                 work.note(f"moved {Path(place) / name} to {target}")

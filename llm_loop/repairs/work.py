@@ -15,6 +15,7 @@ from llm_loop.errors import CommandError, FileWriteError
 from llm_loop.repairs.refusal import Reason, RepairRefused
 from llm_loop.system import files
 from llm_loop.system.environment_scrubbing import without_secrets
+from llm_loop.system.folders import make_folder
 from llm_loop.system.held_child import ChildEnd, ChildEnding, ChildLimits, hold
 
 _MOST_BYTES = 50_000_000
@@ -59,7 +60,7 @@ class Work:
         """
         output, complaints = into or self.log, self.folder / "stderr.txt"
         try:
-            output.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(output.parent)
             output.touch()
             complaints.write_bytes(b"")
             ending = hold(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from llm_loop.runs import command as commands
 from llm_loop.system import files, processes
+from llm_loop.system.folders import make_folder
 from llm_loop.system.instance_lock import is_held
 from llm_loop.system.processes import EndCause, Ending, HeldCommand, Keepers
 
@@ -56,7 +57,7 @@ class LocalEngine:
         program = processes.resolve_program(form.argv[0], launch.environment["PATH"], launch.cwd)
         for name, text in {**launch.files, **form.files}.items():
             files.replace_text(launch.folder / name, text, durable=False)
-        launch.stdout.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(launch.stdout.parent)
         held = HeldCommand(
             argv=(program, *form.argv[1:]),
             cwd=launch.cwd,

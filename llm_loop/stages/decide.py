@@ -36,6 +36,7 @@ from llm_loop.contract.observation import Observation, Role
 from llm_loop.errors import ContractError, LoopError
 from llm_loop.system import files
 from llm_loop.system.clock import SystemClock
+from llm_loop.system.folders import make_folder, never_make_anew
 
 if TYPE_CHECKING:
     from llm_loop.versions.checkout import OpenCheckout
@@ -74,6 +75,7 @@ def main(folder: Path) -> int:
     """Make the call that ``folder`` describes; return 0. Raises LoopError when not even a report can be left."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the keeper's polite word; the file STOP says the same
     began_s = SystemClock().monotonic()
+    never_make_anew(folder)
     request = CodexRequest.from_json(files.read_json(folder / "request.json"))
     observation = Observation.from_json(files.read_json(folder / "observation.json"))
     until_s = began_s + request.timeout_s - min(REPORT_MARGIN_S, request.timeout_s / 4)
@@ -192,7 +194,7 @@ def _open_desk(request: CodexRequest) -> Desk:
         except CodeRefused as error:
             print(f"no checkout: {error}", file=sys.stderr)
             why = str(error)
-    request.working_folder.mkdir(parents=True, exist_ok=True)
+    make_folder(request.working_folder)
     return Desk(folder=request.working_folder, why_none=None if request.checkout is None else why)
 
 

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from llm_loop.errors import CorruptFileError, FileWriteError
+from llm_loop.system.folders import make_folder
 
 T = TypeVar("T")
 
@@ -304,5 +305,5 @@ def _with_folder(folder: Path, act: Callable[[], T]) -> T:
     try:
         return act()
     except FileNotFoundError:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         return act()

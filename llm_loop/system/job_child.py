@@ -9,6 +9,7 @@ from typing import Any
 
 from llm_loop.errors import LoopError
 from llm_loop.system import files
+from llm_loop.system.folders import never_make_anew
 
 REQUEST_FILE, ANSWER_FILE = "request.json", "answer.json"
 
@@ -22,6 +23,7 @@ def answer_job(arguments: Sequence[str], *, module: str, what: str, answer: Call
         print(f"usage: python -X utf8 -m {module} FOLDER", file=sys.stderr)
         return 1
     folder = Path(arguments[0])
+    never_make_anew(folder)
     try:
         found = answer(files.read_json(folder / REQUEST_FILE), folder)
         files.replace_json(folder / ANSWER_FILE, found, durable=False)

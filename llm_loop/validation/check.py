@@ -18,6 +18,7 @@ from typing import Any
 from llm_loop.errors import CommandError, LoopError
 from llm_loop.system.clock import SystemClock
 from llm_loop.system.files import replace_text
+from llm_loop.system.folders import make_folder
 from llm_loop.system.job_child import answer_job
 from llm_loop.validation.code import Asked, ask
 from llm_loop.validation.command import check_command
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
 def _answer(request: Any, folder: Path) -> dict[str, Any]:
     asked, bench = CheckRequest.from_json(request), Bench(folder=folder.absolute())
     try:
-        bench.run_dir.mkdir(parents=True, exist_ok=True)
+        make_folder(bench.run_dir)
         for name, text in asked.run_files:
             replace_text(bench.run_dir / name, text, durable=False)
         return _Checks(asked, bench).made()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from llm_loop.system.clock import SystemClock
 from llm_loop.system.files import read_tail, replace_text
+from llm_loop.system.folders import make_folder
 from llm_loop.system.held_child import ChildEnd, ChildLimits, hold
 
 LAST_CHARACTERS = 24_000
@@ -53,7 +54,7 @@ class Bench:
         told, said, given = outputs / "stdout.txt", outputs / "stderr.txt", outputs / "stdin.txt"
         if stdin is not None:
             replace_text(given, stdin, durable=False)
-        outputs.mkdir(parents=True, exist_ok=True)
+        make_folder(outputs)
         clock = SystemClock()
         began = clock.monotonic()
         limits = ChildLimits(until_s=began + seconds, stop_file=self.folder / "STOP", max_output_bytes=_MOST_BYTES)

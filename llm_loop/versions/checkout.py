@@ -18,6 +18,7 @@ from typing import Any, Self
 from llm_loop.contract.code_change import CodeBase
 from llm_loop.errors import ContractError, CorruptFileError, FileWriteError
 from llm_loop.system import files
+from llm_loop.system.folders import make_folder
 from llm_loop.versions import rules as reading
 from llm_loop.versions.names import folded
 from llm_loop.versions.refusal import CodeRefused
@@ -233,7 +234,7 @@ def _free(checkouts: Path) -> Iterator[str]:
 
 def _fill(request: CheckoutRequest, version: Version) -> None:
     folder = request.folder
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     tree = look(folder, len(version.files) * 3 + 3 * MOST_ENTRIES_BESIDE)
     if tree.overflow:  # what somebody unpacked there must not shut out all who come after
         remove_tree(folder, request.checkouts)

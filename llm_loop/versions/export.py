@@ -10,6 +10,7 @@ from typing import Any
 from llm_loop.contract.outside_file import read_outside
 from llm_loop.errors import FileWriteError
 from llm_loop.system import files
+from llm_loop.system.folders import make_folder
 from llm_loop.versions.diffing import unified
 from llm_loop.versions.refusal import CodeRefused
 from llm_loop.versions.rules import CodeRules
@@ -51,7 +52,7 @@ def export(
     version = store.read(version_id)
     begun = store.read(repository_version) if repository_version else version
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         if any(folder.iterdir()):
             raise CodeRefused(f"{folder} is not empty: name a new folder")
     except OSError as error:

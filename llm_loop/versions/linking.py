@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llm_loop.system.folders import make_folder
 from llm_loop.system.links import is_link, make_file_link, make_folder_link, remove_link
 from llm_loop.versions.checkout import read_record, write_record
 from llm_loop.versions.refusal import CodeRefused
@@ -70,7 +71,7 @@ def lead_outputs(place: Mapping[str, Any], run_folder: Path) -> None:
     for name in place["outputs"]:
         link, target = checkout / name, run_folder / name
         try:
-            target.mkdir(parents=True, exist_ok=True)
+            make_folder(target)
             if os.path.lexists(link):
                 if not is_link(link.lstat()):
                     raise CodeRefused(f"{name} in the checkout is no link: its outputs cannot be led into {run_folder}")
@@ -89,7 +90,7 @@ def lead_outputs(place: Mapping[str, Any], run_folder: Path) -> None:
 
 def _make(link: Path, target: Path, *, is_folder: bool) -> None:
     try:
-        link.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(link.parent)
         (make_folder_link if is_folder else make_file_link)(link, target)
     except (OSError, NotImplementedError) as error:
         what = "a link to a folder" if is_folder else "a link to a file"

@@ -16,6 +16,7 @@ from typing import IO
 
 from llm_loop.errors import CorruptFileError, FileWriteError
 from llm_loop.system import files
+from llm_loop.system.folders import make_folder
 
 SCHEMA_VERSION = 1
 
@@ -52,7 +53,7 @@ class Packs:
         name = uuid.uuid4().hex[:16]
         path = self._root / f"{name}.pack"
         try:
-            self._root.mkdir(parents=True, exist_ok=True)
+            make_folder(self._root)
             with path.open("wb") as stream:
                 writer = PackWriter(stream)
                 yield writer

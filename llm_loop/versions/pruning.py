@@ -10,6 +10,7 @@ from pathlib import Path
 
 from llm_loop.contract.outside_file import read_outside
 from llm_loop.errors import FileWriteError
+from llm_loop.system.folders import make_folder
 from llm_loop.versions.checkout import MOST_ENTRIES_BESIDE, forget, known_files, read_record, recorded, release
 from llm_loop.versions.refusal import CodeRefused
 from llm_loop.versions.removal import remove_tree
@@ -67,7 +68,7 @@ def _rescue(folder: Path, run_folder: Path, code: Mapping[str, FileEntry], known
             continue
         target = run_folder / KEPT_FOLDER / path
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent)
             os.replace(folder / path, target)  # noqa: PTH105
         except OSError as error:
             raise FileWriteError(target, "bring into safety", error) from error

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from llm_loop.errors import FileWriteError
+from llm_loop.system.folders import make_folder
 from llm_loop.system.links import is_link, make_folder_link
 from llm_loop.versions.removal import remove_entry
 from llm_loop.versions.store import FileEntry, Known, Signature, Version, VersionStore, known_entry, signature
@@ -106,7 +107,7 @@ def restore_links(folder: Path, version: Version) -> tuple[str, ...]:
         if os.path.lexists(link):
             continue
         try:
-            link.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(link.parent)
             if os.name == "nt":
                 make_folder_link(link, folder / target)
             else:
