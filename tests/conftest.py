@@ -146,7 +146,7 @@ def no_process_is_left() -> Iterator[None]:
     import psutil
 
     found = [child for child in psutil.Process().children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE]
-    _, left = psutil.wait_procs(found, timeout=2)  # one that is just ending is no leftover
+    _, left = psutil.wait_procs(found, timeout=10)  # one that is just ending is no leftover
     for child in left:
         child.kill()
     assert not left, f"left running: {left}"

@@ -96,6 +96,10 @@ class LoopProcess:
         found: list[dict[str, Any]] = eventually(enough, seconds)
         return found[count - 1]
 
+    def until_trains(self, run_id: str, attempt: int = 1) -> None:
+        """Wait for the first epoch of an attempt: from then on its trainer hears a polite word."""
+        eventually((self.paths.attempt(run_id, attempt) / "metrics.jsonl").exists)
+
     def history(self) -> list[dict[str, Any]]:
         if not self.paths.history.exists():
             return []

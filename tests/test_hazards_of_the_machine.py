@@ -109,6 +109,7 @@ def test_the_youngest_run_ends_when_the_disk_is_nearly_full(workspace: Make, cle
     script(root, {"train": "polite"})
     with LoopProcess(root, clean_environ) as loop:
         loop.wait_for("attempt_started")
+        loop.until_trains("R0001")
         set_config(root, min_free_disk_mb=10**9)
         loop.wait_for("run_ended")
         row = eventually(loop.history)[0]
@@ -117,7 +118,7 @@ def test_the_youngest_run_ends_when_the_disk_is_nearly_full(workspace: Make, cle
 
 
 def test_a_run_ends_at_its_deadline(workspace: Make, clean_environ: Environ) -> None:
-    root = workspace(max_run_seconds=1)
+    root = workspace(max_run_seconds=4)
     script(root, {"train": "polite"})
     with LoopProcess(root, clean_environ, "--cycles", "1") as loop:
         assert loop.finish()[0] == 0
@@ -154,7 +155,7 @@ def test_a_full_disk_loses_no_ending_and_the_loop_goes_on_when_there_is_space(
                 assert "free some space" in first["human_intervention_reasons"][0]["what_to_do"]
                 later = eventually(lambda: (beat := heartbeat(loop)).get("ticks", 0) >= first["ticks"] + 30 and beat)
                 assert later["updated_utc"] > first["updated_utc"]
-                assert later["tick_seconds"] - first["tick_seconds"] < 1.5, "it spins"
+                assert later["cpu_seconds"] - first["cpu_seconds"] < 1.5, "it spins"
                 assert len(loop.events()) <= before + 3, "only what fits the last page"
             assert loop.wait_for("written_again")["for_s"] >= 1
             assert loop.wait_for("stop_requested")["reason"] == "stop_flag:STOP_CURRENT_RUN"
@@ -182,6 +183,7 @@ def test_a_training_that_dies_of_a_full_disk_is_begun_again(tmp_path: Path, clea
             moved = loop.events("run_moved")[-1]
             assert (moved["run_id"], moved["state"]) == ("R0001", "queued")
             assert moved["why"] == "nothing could be written"
+            loop.until_trains("R0001", 2)
             loop.paths.stop_current_run.touch()
             assert loop.wait_for("run_ended")["state"] == "completed"
             ended_well(loop)
@@ -232,7 +234,7 @@ def test_a_loop_that_starts_on_a_full_disk_waits_for_space(tmp_path: Path, clean
 def test_a_read_only_drive_is_waited_for(tmp_path: Path, clean_environ: Environ) -> None:
     mount_or_skip("--version")
     root = make_workspace(tmp_path / "w", min_free_disk_mb=0)
-    script(root, {"train": "sleep 2"}, {"train": "good 0.4"})
+    script(root, {"train": "sleep 6"}, {"train": "good 0.4"})
     with LoopProcess(root, clean_environ) as loop:
         loop.wait_for("attempt_started")
         loop.wait_for("run_staged", 2)
@@ -243,7 +245,7 @@ def test_a_read_only_drive_is_waited_for(tmp_path: Path, clean_environ: Environ)
             assert loop.process.poll() is None and not loop.events("attempt_ended")
             assert heartbeat(loop)["ticks"] <= before + 30
         loop.wait_for("written_again")
-        loop.wait_for("run_ended", 2)
+        loop.wait_for("run_ended", 2, seconds=60)
         ended = {event["run_id"]: event["state"] for event in loop.events("run_ended")}
         assert (ended["R0001"], ended["R0002"]) == ("completed", "completed")
         assert {event["why"] for event in loop.events("run_moved")} <= {"nothing could be written"}

@@ -68,7 +68,7 @@ def test_a_persons_run_starts_before_what_is_planned_after_it(workspace: Make, c
         loop.wait_for("run_staged", 2)
         code, out, err = verb(root, clean_environ, "queue", "add", file_of(root, train("good 0.3", "mine & mine")))
         assert (code, err) == (0, "") and "Queued: R0003 (mine & mine)." in out
-        found = queue(root, clean_environ)
+        found = eventually(lambda: len((seen := queue(root, clean_environ))["waiting"]) == 2 and seen)
         assert [(run["run_id"], run["state"]) for run in found["runs"]] == [("R0001", "running")]
         assert [(run["run_id"], run["proposer"]) for run in found["waiting"]] == [
             ("R0002", "command"),
@@ -278,7 +278,7 @@ def test_a_woken_worker_replaces_no_run_of_a_person(workspace: Make, clean_envir
         ended = loop.wait_for("run_ended")
         assert (ended["run_id"], ended["cause"]) == ("R0002", "dropped: replaced by a later decision")
         loop.wait_for("run_staged", 4)
-        assert [run["run_id"] for run in queue(root, clean_environ)["waiting"]] == ["R0003", "R0004"]
+        eventually(lambda: [run["run_id"] for run in queue(root, clean_environ)["waiting"]] == ["R0003", "R0004"])
 
 
 @pytest.mark.slow
@@ -392,8 +392,8 @@ def test_the_queue_is_shown_while_a_person_is_needed(workspace: Make, clean_envi
     script(root, *({"train": f"good 0.5{number}", "run_label": "held"} for number in range(9)))
     with LoopProcess(root, clean_environ) as loop:
         loop.wait_for("needs_human")
-        found = eventually(lambda: (seen := queue(root, clean_environ))["waiting"] and seen)
-        assert (len(found["waiting"]), found["notes"]) == (4, [])
+        found = eventually(lambda: len((seen := queue(root, clean_environ))["waiting"]) == 4 and seen)
+        assert found["notes"] == []
         loop.kill()
         assert verb(root, clean_environ, "reject", "R0002")[0] == 0
         status = json.loads(verb(root, clean_environ, "status", "--json")[1])

@@ -19,6 +19,7 @@ def test_a_healthy_run_costs_no_call(workspace: Make, clean_environ: Environ) ->
     script(root, {"train": "polite"}, {"train": "good 0.5"})
     with LoopProcess(root, clean_environ) as loop:
         loop.wait_for("run_staged", 2)
+        loop.until_trains("R0001")
         first = (loop.paths.attempt("R0001", 1) / "metrics.jsonl").stat().st_size
         eventually(lambda: (loop.paths.attempt("R0001", 1) / "metrics.jsonl").stat().st_size > first + 5000)
         assert len(loop.events("call_intended")) == 2

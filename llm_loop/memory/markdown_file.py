@@ -196,9 +196,8 @@ class MarkdownFile:
         if a_persons:
             self._keep(seen)
         self.announce(digest_of(data))
-        if self.stat() != seen.signature:
+        if not files.replace_text_if(self.path, text, lambda: self.stat() == seen.signature, durable=a_persons):
             return False
-        files.replace_text(self.path, text, durable=a_persons)
         self.wrote(digest_of(data), len(data))
         return True
 

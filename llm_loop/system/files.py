@@ -75,6 +75,11 @@ def json_text(value: Any, *, indent: int | None = None) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
 
 
+def file_text(value: Any) -> str:
+    """Return the text of a JSON file, indented for people."""
+    return json_text(value, indent=2) + "\n"
+
+
 def replace_text(path: Path, text: str, *, durable: bool = True, make_folder: bool = True) -> None:
     """Replace a file's content, atomically.
 
@@ -90,30 +95,32 @@ def replace_bytes(path: Path, data: bytes | memoryview, *, durable: bool = True,
     _replace(path, data, os.replace, durable=durable, make_folder=make_folder)
 
 
-def replace_json(path: Path, value: Any, *, durable: bool = True, make_folder: bool = True) -> None:
-    """Replace a JSON file, indented for people. Raises FileWriteError."""
-    replace_bytes(path, _json_bytes(value), durable=durable, make_folder=make_folder)
+def replace_text_if(
+    path: Path, text: str, is_as_seen: Callable[[], bool], *, durable: bool = True, make_folder: bool = True
+) -> tuple[int, int] | None:
+    """Replace a file's content if ``is_as_seen()``; return the ``signature`` of what was written, None for nothing.
 
-
-def replace_json_as_seen(path: Path, value: Any, seen: tuple[int, int]) -> tuple[int, int] | None:
-    """Replace a JSON file whose ``signature`` is still ``seen``; return the new one, None where it is another by now.
-
-    It is asked in the instant of the replacement, so that what a person saves while the new one is written stands.
-    Raises FileWriteError.
+    It is asked in the instant of the replacement, after each pause anew, so that what a person saves while the new
+    content is on its way to the disk stands. Otherwise as ``replace_text``. Raises FileWriteError.
     """
     written: tuple[int, int] | None = None
 
     def put(temporary: Path, place: Path) -> None:
         nonlocal written
-        if signature(place) != seen:
+        if not is_as_seen():
             temporary.unlink(missing_ok=True)
             return
         its_own = signature(temporary)  # asked behind the replacement, it might be that of a person's newer file
         temporary.replace(place)
         written = its_own
 
-    _replace(path, _json_bytes(value), put, durable=True, make_folder=False)
+    _replace(path, text.encode("utf-8", "backslashreplace"), put, durable=durable, make_folder=make_folder)
     return written
+
+
+def replace_json(path: Path, value: Any, *, durable: bool = True, make_folder: bool = True) -> None:
+    """Replace a JSON file, indented for people. Raises FileWriteError."""
+    replace_text(path, file_text(value), durable=durable, make_folder=make_folder)
 
 
 def replace_json_on_full_disk(path: Path, value: Any) -> None:
@@ -123,7 +130,7 @@ def replace_json_on_full_disk(path: Path, value: Any) -> None:
     are written over, as far as they hold the new value: a reader may then meet a torn file for an instant. Raises
     FileWriteError; the old file then stands.
     """
-    data = _json_bytes(value)
+    data = file_text(value).encode("utf-8", "backslashreplace")
     blocks = -(-(len(data) + _ROOM_TO_GROW_BYTES) // _BLOCK_BYTES)
     try:
         replace_bytes(path, _padded(data, blocks * _BLOCK_BYTES), durable=False, make_folder=False)
@@ -197,11 +204,6 @@ def read_tail(path: Path, max_bytes: int) -> str:
         return ""
 
 
-def _json_bytes(value: Any) -> bytes:
-    """Return a JSON file's bytes, indented for people."""
-    return (json_text(value, indent=2) + "\n").encode("utf-8", "backslashreplace")
-
-
 def _replace(
     path: Path, data: bytes | memoryview, put: Callable[[Path, Path], None], *, durable: bool, make_folder: bool
 ) -> None:
@@ -217,11 +219,13 @@ def _replace(
         finally:
             os.close(handle)
         patiently(path, functools.partial(put, temporary, path))
-    except OSError as error:
+    except BaseException as error:
         if temporary is not None:
             with suppress(OSError):  # a scanner may hold this one too
                 temporary.unlink(missing_ok=True)
-        raise FileWriteError(path, "write", error) from error
+        if isinstance(error, OSError):
+            raise FileWriteError(path, "write", error) from error
+        raise
 
 
 def _new_beside(path: Path) -> tuple[int, Path]:

@@ -108,8 +108,8 @@ STALLS = (
 def test_one_that_stalls_is_ended_with_all_that_it_started(night: Night) -> None:
     night.program(ANSWERS + STALLS + "time.sleep(600)")
     began = time.monotonic()
-    answer = night.ask(deadline_s=1.5)
-    assert answer["why"] == "it was not done in 1.5 s and was ended" and time.monotonic() - began < 30
+    answer = night.ask(deadline_s=5)
+    assert answer["why"] == "it was not done in 5 s and was ended" and time.monotonic() - began < 30
     assert eventually(lambda: not left_alive(night))
 
 

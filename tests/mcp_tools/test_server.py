@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import IO, Any, cast
@@ -147,23 +146,20 @@ def test_the_greeting_answers_as_the_sdk_does(small: SmallWorkspace, version: st
     assert mcp_types.InitializeResult.model_validate(by_greeting[0]).capabilities.tools is not None
 
 
-def test_the_greeting_needs_no_sdk_and_is_quick(small: SmallWorkspace) -> None:
+def test_the_greeting_needs_no_sdk(small: SmallWorkspace) -> None:
     slow = ("mcp", "anyio", "yaml", "jsonschema")
     code = f"import sys, llm_loop.mcp_tools.__main__; print([name for name in {slow} if name in sys.modules])"
     argv = [sys.executable, "-P", "-X", "utf8", "-c", code]
     ended = subprocess.run(argv, env={"PYTHONPATH": str(REPOSITORY)}, capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "[]"
     words = [_request(0, "initialize", _hello()), _request(1, "tools/list")]
-    start = time.perf_counter()
     with _child(small) as server:
         assert server.stdin is not None and server.stdout is not None
         server.stdin.write(b"".join(json.dumps(word).encode() + b"\n" for word in words))
         server.stdin.flush()
         assert [json.loads(server.stdout.readline())["id"] for _ in words] == [0, 1]
-        seconds = time.perf_counter() - start
         server.stdin.close()
         assert server.wait(10) == 0
-    assert seconds < 1.0  # as long as Codex waits for it
 
 
 def test_each_request_is_answered_once(small: SmallWorkspace) -> None:

@@ -1,6 +1,7 @@
 """The loop and a person write the same file; neither loses a letter."""
 
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -159,6 +160,25 @@ def test_a_save_during_the_write_is_merged(pad: MarkdownFile) -> None:
     assert pad.read() == "saved meanwhile\nb\n"
 
 
+def test_a_save_while_the_new_text_goes_to_the_disk_is_merged(
+    pad: MarkdownFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(pad, "a")
+    pad.path.write_text("mine\n", encoding="utf-8", newline="\n")
+    sync, saves = os.fsync, iter(["saved meanwhile\n"])
+
+    def sync_while_a_person_saves(handle: int) -> None:
+        sync(handle)
+        if list(pad.path.parent.glob(".pad.md.*.tmp")):
+            for saved in saves:
+                pad.path.write_text(saved, encoding="utf-8", newline="\n")
+
+    monkeypatch.setattr(os, "fsync", sync_while_a_person_saves)
+    add(pad, "b")
+    assert pad.read() == "saved meanwhile\nb\n" and next(saves, None) is None
+    assert not list(pad.path.parent.glob(".*"))
+
+
 @pytest.mark.parametrize("emptied", [b"", b"\xef\xbb\xbf", b"\r\n \n"])
 def test_an_emptied_file_begins_anew(pad: MarkdownFile, emptied: bytes) -> None:
     add(pad, "a")
@@ -214,16 +234,14 @@ def test_a_crash_around_the_replacement_makes_no_hand_edit(
     pad: MarkdownFile, tmp_path: Path, clock: MovedClock, monkeypatch: pytest.MonkeyPatch, replaced: bool
 ) -> None:
     add(pad, "a")
-    original = files.replace_text
+    original = files.replace_text_if
 
-    def dies(path: Path, text: str, *, durable: bool = True) -> None:
-        if path == pad.path and not replaced:
-            raise KeyboardInterrupt
-        original(path, text, durable=durable)
-        if path == pad.path:
-            raise KeyboardInterrupt
+    def dies(path: Path, text: str, is_as_seen: Callable[[], bool], *, durable: bool = True) -> None:
+        if replaced:
+            assert original(path, text, is_as_seen, durable=durable)
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(files, "replace_text", dies)
+    monkeypatch.setattr(files, "replace_text_if", dies)
     with pytest.raises(KeyboardInterrupt):
         add(pad, "b")
     monkeypatch.undo()
@@ -235,14 +253,11 @@ def test_a_crash_around_the_replacement_makes_no_hand_edit(
 def test_a_write_that_fails_still_owes_the_edit(pad: MarkdownFile, monkeypatch: pytest.MonkeyPatch) -> None:
     add(pad, "a")
     pad.path.write_text("mine\n", encoding="utf-8", newline="\n")
-    original = files.replace_text
 
-    def full(path: Path, text: str, *, durable: bool = True) -> None:
-        if path == pad.path:
-            raise FileWriteError(path, "write", OSError(28, "No space left on device"))
-        original(path, text, durable=durable)
+    def full(path: Path, *_: object, **__: object) -> None:
+        raise FileWriteError(path, "write", OSError(28, "No space left on device"))
 
-    monkeypatch.setattr(files, "replace_text", full)
+    monkeypatch.setattr(files, "replace_text_if", full)
     with pytest.raises(FileWriteError, match="No space left"):
         add(pad, "b")
     monkeypatch.undo()

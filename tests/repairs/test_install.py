@@ -248,7 +248,7 @@ def test_a_hanging_pip_is_ended_at_the_deadline_with_its_family(training: Traini
 
     mark = hanging_pip(training, when="--requirement")
     began = time.monotonic()
-    done = training.install("einops", deadline_s=4)
+    done = training.install("einops", deadline_s=12)
     assert (done["state"], done["reason"]) == ("failed", "deadline")
     assert time.monotonic() - began < 40
     assert training.versions() == AS_IT_WAS and not training.can_import("einops")

@@ -52,11 +52,15 @@ class Campaign:
     def observe(self, role: Role = Role.WORKER, **fields: Any) -> Observation:
         """Observe as the daemon does; ``plan`` and ``state`` may be given."""
         plan, state = fields.pop("plan", self.plan), fields.pop("state", self.state)
+        rows = fields.pop("rows", None) or self.shown_rows()
+        return observe(role, plan, state, rows, self.todos, self.config, index=self.index, **fields)
+
+    def shown_rows(self) -> list[HistoryRow]:
+        """Return the rows that agents are shown; a daemon knows them from run to run."""
         shown = ShownRuns()
         for place, row in enumerate(self.rows):
             shown.add(place, row)
-        rows = [self.rows[place] for place in shown.offsets()]
-        return observe(role, plan, state, rows, self.todos, self.config, index=self.index, **fields)
+        return [self.rows[place] for place in shown.offsets()]
 
     def observe_proposal(self, **fields: Any) -> Observation:
         """Observe for the mentor, who is asked about a decision."""

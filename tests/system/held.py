@@ -91,6 +91,7 @@ REAL_PYTHON = getattr(sys, "_base_executable", None) or sys.executable  # ended 
 REAL_SLEEP = (REAL_PYTHON, *SLEEP[1:])
 MARK = "import pathlib; pathlib.Path('mark').touch()\n"
 UNTIL_STOPPED = "import os, sys, time, signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+UNTIL_STOPPED += "open('ready', 'w').close()\n"
 UNTIL_STOPPED += "while not os.path.exists('STOP'): time.sleep(0.02)\n"
 
 

@@ -268,25 +268,23 @@ def test_a_file_is_replaced_as_long_as_it_is_as_it_was_seen(tmp_path: Path) -> N
     path = tmp_path / "wish.json"
     files.replace_json(path, {"status": "requested"})
     seen = files.signature(path)
-    assert seen is not None
-    written = files.replace_json_as_seen(path, {"status": "active"}, seen)
-    assert files.read_json(path) == {"status": "active"} and written == files.signature(path) != seen
-    assert files.replace_json_as_seen(path, {"status": "done"}, seen) is None
-    assert files.read_json(path) == {"status": "active"} and list(tmp_path.iterdir()) == [path]
+    written = files.replace_text_if(path, "active", lambda: files.signature(path) == seen)
+    assert path.read_text(encoding="utf-8") == "active" and written == files.signature(path) != seen
+    assert files.replace_text_if(path, "done", lambda: files.signature(path) == seen) is None
+    assert path.read_text(encoding="utf-8") == "active" and list(tmp_path.iterdir()) == [path]
 
 
 def test_what_is_saved_while_a_new_file_is_written_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, sync = tmp_path / "wish.json", os.fsync
     files.replace_json(path, {"status": "requested"})
     seen = files.signature(path)
-    assert seen is not None
 
     def sync_while_a_person_saves(handle: int) -> None:
         sync(handle)
         path.write_text("mine", encoding="utf-8")
 
     monkeypatch.setattr(os, "fsync", sync_while_a_person_saves)
-    assert files.replace_json_as_seen(path, {"status": "active"}, seen) is None
+    assert files.replace_text_if(path, "active", lambda: files.signature(path) == seen) is None
     assert path.read_text(encoding="utf-8") == "mine" and list(tmp_path.iterdir()) == [path]
 
 

@@ -131,7 +131,7 @@ def test_a_stubborn_trainer_is_ended_after_its_grace(tmp_path: Path) -> None:
 
 
 def test_the_deadline_ends_politely_first(tmp_path: Path) -> None:
-    with held(tmp_path, *trainer("polite"), deadline_s=0.5, grace_s=15.0) as one:
+    with held(tmp_path, *trainer("polite"), deadline_s=3.0, grace_s=15.0) as one:
         ending = one.start().ended()
         assert (ending.cause, ending.exit_code) == (EndCause.DEADLINE, 0)
         assert (tmp_path / "STOP").exists() and (tmp_path / "result.json").exists()
@@ -179,7 +179,7 @@ def test_sigterm_to_the_command_alone_is_no_interruption(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("ended_by", ["stop", "deadline"])
 def test_a_grandchild_in_its_own_session_goes_too(tmp_path: Path, ended_by: str) -> None:
-    deadline_s = 1.5 if ended_by == "deadline" else None
+    deadline_s = 4.0 if ended_by == "deadline" else None
     with held(tmp_path, *trainer("family"), grace_s=0.1, deadline_s=deadline_s) as one:
         started = one.start().running()
         eventually(lambda: (tmp_path / "family.pid").exists())
@@ -275,6 +275,7 @@ def test_a_keeper_is_small(tmp_path: Path) -> None:
 def test_an_ending_is_written_though_a_scanner_holds_the_reserve(tmp_path: Path) -> None:
     with held(tmp_path, *python(UNTIL_STOPPED + "sys.exit(4)")) as one:
         one.start().running()
+        eventually((tmp_path / "ready").exists)
         with (tmp_path / "exit.reserve").open("rb"):
             one.stop()
             ending = one.ended()

@@ -22,6 +22,9 @@ from tests.system.held import (
     python,
 )
 
+UNTIL_GO = python(UNTIL_STOPPED.replace("STOP", "go") + "sys.exit(5)")
+"""A command that ends once there is a file ``go`` in its working folder."""
+
 
 def fill(folder: Path) -> None:
     with (folder / "filler").open("wb", buffering=0) as stream, pytest.raises(OSError):
@@ -38,7 +41,7 @@ def waits_for_the_drive(started: dict[str, Any]) -> None:
 
 def test_a_full_disk_hides_no_ending(small_disk: Path, tmp_path: Path) -> None:
     logs = {"stdout": tmp_path / "out.log", "stderr": tmp_path / "err.log"}
-    with held(small_disk, *python(UNTIL_STOPPED.replace("STOP", "go") + "sys.exit(5)"), cwd=tmp_path, **logs) as one:
+    with held(small_disk, *UNTIL_GO, cwd=tmp_path, **logs) as one:
         one.start().running()
         fill(small_disk)
         (tmp_path / "go").touch()
@@ -67,18 +70,20 @@ def test_a_disk_full_before_the_start_does_not_start(small_disk: Path, tmp_path:
 
 
 def test_an_ending_is_written_when_the_drive_is_back(tmp_path: Path) -> None:
-    with drive(tmp_path / "drive") as place, held(place / "run", *python("import time; time.sleep(0.5)")) as one:
+    with drive(tmp_path / "drive") as place, held(place / "run", *UNTIL_GO, cwd=tmp_path) as one:
         started = one.start().running()
         with covered(place):
+            (tmp_path / "go").touch()
             waits_for_the_drive(started)
         assert one.ended().cause is EndCause.EXITED
 
 
 def test_an_ending_is_written_when_the_drive_can_be_written_again(tmp_path: Path) -> None:
     mount_or_skip("--version")
-    with held(tmp_path / "run", *python("import time; time.sleep(0.5)")) as one:
+    with held(tmp_path / "drive" / "run", *UNTIL_GO, cwd=tmp_path) as one:
         started = one.start().running()
-        with read_only(tmp_path):
+        with read_only(tmp_path / "drive"):
+            (tmp_path / "go").touch()
             waits_for_the_drive(started)
         assert one.ended().cause is EndCause.EXITED
 

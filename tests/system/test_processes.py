@@ -63,6 +63,7 @@ def test_a_keeper_outlives_who_started_it(weird_path: Path) -> None:
         subprocess.run([sys.executable, "-c", text, str(weird_path)], env=env, timeout=30, check=True)
         started = one.running()
         assert is_alive(started["keeper_pid"]) and one.keepers.poll(weird_path, 0.0) is None
+        eventually((weird_path / "ready").exists)
         one.stop()
         ending = one.ended()
         assert (ending.cause, ending.exit_code) == (EndCause.STOPPED, 4)

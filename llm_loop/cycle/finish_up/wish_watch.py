@@ -85,10 +85,13 @@ class WishWatch:
         if wish is None or self._refused is not None or self._seen is None:
             return
         with suppress(FileWriteError):
-            said = {**wish.to_json(), "status": status.value}
-            written = files.replace_json_as_seen(self.path, said, self._seen)
+            said = files.file_text({**wish.to_json(), "status": status.value})
+            written = files.replace_text_if(self.path, said, self._is_as_seen, make_folder=False)
             if written is not None:
                 self._seen, self._told = written, status
+
+    def _is_as_seen(self) -> bool:
+        return files.signature(self.path) == self._seen
 
     def bring_forward(self, wish: FinishUpWish, why: str) -> None:
         """Let the window open now: the search is over before its time. Raises FileWriteError."""
