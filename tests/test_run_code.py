@@ -260,6 +260,7 @@ def killed_before_it_has_looked(root: Path, environ: Environ) -> bool:
         if not loop.events("code_version"):
             return True
         loop.start()
+        loop.wait_for("daemon_started", 2)  # a start takes away the flags that it finds
         loop.paths.stop_current_run.touch()
         eventually(loop.history, 60)
     return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -15,10 +16,14 @@ def calls_of(act: Callable[[], object]) -> int:
         nonlocal count
         count += event in ("call", "c_call")
 
-    before = sys.getprofile()
+    gc.collect()
+    was_on, before = gc.isenabled(), sys.getprofile()
+    gc.disable()  # what others left behind would be counted, wherever a collection happens to fall
     sys.setprofile(note)
     try:
         act()
     finally:
         sys.setprofile(before)
+        if was_on:
+            gc.enable()
     return count

@@ -19,6 +19,7 @@ from llm_loop.contract.observation import Observation, Role
 from llm_loop.contract.review import Review
 from llm_loop.errors import ContractError, LoopError
 from llm_loop.system.files import read_json, replace_json
+from llm_loop.system.folders import never_make_anew
 
 OBSERVATION_FILE = "observation.json"
 ANSWER_FILE = "answer.json"
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str]) -> int:
         print("usage: python -X utf8 -m llm_loop.agents.builtin CALL_DIR", file=sys.stderr)
         return 1
     call = Path(arguments[0])
+    never_make_anew(call)
     try:
         replace_json(call / ANSWER_FILE, answer(_read_observation(call / OBSERVATION_FILE)))
     except FileNotFoundError:

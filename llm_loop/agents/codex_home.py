@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_loop.system import files
+from llm_loop.system.folders import make_folder
 
 _API_KEY = "CODEX_API_KEY"
 _CONFIG = """\
@@ -29,7 +30,8 @@ def ensure_home(home: Path) -> None:
 
     Raises FileWriteError, OSError.
     """
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(home.parent)
+    home.mkdir(mode=0o700, exist_ok=True)
     if home.stat().st_mode & 0o077:
         home.chmod(0o700)
     if not (home / "config.toml").exists():

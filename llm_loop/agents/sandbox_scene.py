@@ -23,6 +23,7 @@ from llm_loop.agents.codex_request import CodexSettings
 from llm_loop.agents.sandbox_choice import READ_ONLY, Act
 from llm_loop.agents.scripted_model import ScriptedModel, command, patch
 from llm_loop.system import files
+from llm_loop.system.folders import make_folder
 from llm_loop.system.short_run import Ended, run_short
 
 _PREFIX = "sandbox_trial-"
@@ -90,7 +91,7 @@ def try_sandbox(candidate: Candidate, binary: Path, home: Path, within: Path, de
 
     Raises OSError, CommandError.
     """
-    within.mkdir(parents=True, exist_ok=True)
+    make_folder(within)
     _forget_old(within)
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=within))
     try:

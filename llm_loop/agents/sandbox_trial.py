@@ -30,6 +30,7 @@ from llm_loop.agents.sandbox_scene import Candidate, Trial, try_sandbox
 from llm_loop.errors import CommandError
 from llm_loop.system import files
 from llm_loop.system.clock import SystemClock, utc_text
+from llm_loop.system.folders import never_make_anew
 from llm_loop.system.short_run import run_short
 
 DEADLINE_S = 40.0
@@ -133,6 +134,7 @@ def _version(binary: Path) -> str | None:
 
 def main(folder: Path) -> int:
     """Do the child's work; 2 and one line on standard error when the client cannot be tried at all."""
+    never_make_anew(folder)
     request = files.read_json(folder / "request.json")
     pin = Pin(mode=request["sandbox_mode"], windows_sandbox=request["windows_sandbox"])
     binary, home, store = (Path(request[name]) for name in ("binary", "home", "store"))

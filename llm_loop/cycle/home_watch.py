@@ -32,7 +32,7 @@ class HomeWatch:
 
     def __init__(self, paths: WorkspacePaths, say: Callable[[str], None], lock: InstanceLock | None = None) -> None:
         self._paths, self._say, self._lock = paths, say, lock
-        never_make_anew(paths.loop)
+        never_make_anew(paths.loop, known_by=paths.instance_lock)
         self._folder = Path(paths.loop).resolve()
         self._device = device_of(self._folder)
         self._file = _file_of(paths.instance_lock)

@@ -108,11 +108,12 @@ def replace_text_if(
     def put(temporary: Path, place: Path) -> None:
         nonlocal written
         if not is_as_seen():
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):  # a scanner may hold it: the person's file stands all the same
+                temporary.unlink(missing_ok=True)
             return
-        its_own = signature(temporary)  # asked behind the replacement, it might be that of a person's newer file
+        its_own = temporary.stat()  # asked behind the replacement, it might be that of a person's newer file
         temporary.replace(place)
-        written = its_own
+        written = its_own.st_mtime_ns, its_own.st_size
 
     _replace(path, text.encode("utf-8", "backslashreplace"), put, durable=durable, make_folder=make_folder)
     return written

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_kept: set[Path] = set()
+_kept: dict[Path, Path] = {}
 
 
-def never_make_anew(folder: Path) -> None:
+def never_make_anew(folder: Path, known_by: Path | None = None) -> None:
     """Let this process make neither ``folder``, which is there, nor what lies above it: without it, its drive is away.
 
-    Both ``folder`` and what is made in it are named in the same way, with the same links in their paths.
+    ``known_by`` is a file that always lies in it: where a drive was mounted at ``folder`` itself, the bare folder stays
+    behind. ``folder`` and what is made in it later are named in the same way, with the same links in their paths.
     """
-    _kept.update((folder, *folder.parents))
+    _kept.update((above, above) for above in folder.parents if above not in _kept)
+    _kept[folder] = folder if known_by is None or not known_by.exists() else known_by
 
 
 def make_folder(folder: Path) -> None:
     """Make a folder and those above it; one that is there is fine. Raises OSError, also where its drive is away."""
-    if folder in _kept:
-        folder.stat()
-        return
+    for kept in (folder, folder.parent):
+        if kept in _kept:
+            _kept[kept].stat()
     try:
         folder.mkdir(exist_ok=True)
     except FileNotFoundError:

@@ -15,6 +15,7 @@ from llm_loop import __version__
 from llm_loop.contract.result import Result, higher_is_better
 from llm_loop.contract.run import CHECKPOINT
 from llm_loop.system import files
+from llm_loop.system.folders import never_make_anew
 from llm_loop.trainer import settings_file, torchvision_guard
 from llm_loop.trainer.choices import Precision
 from llm_loop.trainer.fit import FitReport
@@ -55,6 +56,7 @@ class RunFolder:
     def clear(self) -> None:
         """Make the folder and remove the outputs of an earlier training in it, the result first."""
         self._folder.mkdir(parents=True, exist_ok=True)
+        never_make_anew(self._folder)
         for name in _ALL:
             files.remove(self._folder / name)
 

@@ -124,7 +124,7 @@ def _write(
     try:
         for path in sorted({"", *folders} if paths else {""}):
             with suppress(FileExistsError):
-                os.makedirs(f"{folder}/{path}")  # noqa: PTH103 - thousands: texts, not paths
+                os.mkdir(f"{folder}/{path}")  # noqa: PTH102 - thousands: texts, not paths
         for path in paths:
             entry = version.files[path]
             written[path] = (_write_file(f"{folder}/{path}", store.content(entry), entry), entry)

@@ -11,6 +11,9 @@ import pytest
 
 from llm_loop.contract.paths import WorkspacePaths
 from llm_loop.cycle.home_watch import HomeWatch, Presence
+from llm_loop.errors import FileWriteError
+from llm_loop.system import files
+from llm_loop.system.folders import make_folder
 from llm_loop.system.instance_lock import InstanceLock, is_held
 from tests.system.drives import covered, drive
 
@@ -41,6 +44,22 @@ def test_it_is_there(home: Home) -> None:
 def test_a_folder_that_was_removed_is_no_drive_that_is_away(home: Home) -> None:
     shutil.rmtree(home.paths.root)
     assert home.watch.look(1.0) is Presence.REMOVED and not home.watch.is_away
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows removes no folder in which a lock is held")
+def test_a_watched_folder_is_not_made_anew(home: Home) -> None:
+    shutil.rmtree(home.paths.root)
+    with pytest.raises(FileNotFoundError):
+        make_folder(home.paths.jobs / "a")
+    assert not home.paths.root.exists()
+
+
+def test_nothing_is_written_beside_a_drive_that_was_mounted_at_the_folder_itself(tmp_path: Path) -> None:
+    with drive(tmp_path / "w" / ".llm_loop") as place:
+        home = Home(tmp_path / "w")
+        with covered(place), pytest.raises(FileWriteError):
+            files.replace_json(home.paths.jobs / "a" / "request.json", {})
+        files.replace_json(home.paths.jobs / "a" / "request.json", {})
 
 
 def test_a_folder_that_was_moved_away_and_made_anew_is_replaced(home: Home) -> None:

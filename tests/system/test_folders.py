@@ -15,7 +15,7 @@ from llm_loop.system.folders import make_folder, never_make_anew
 
 @pytest.fixture(autouse=True)
 def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(folders, "_kept", set())
+    monkeypatch.setattr(folders, "_kept", {})
     yield
 
 
