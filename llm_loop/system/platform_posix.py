@@ -243,14 +243,16 @@ class ProcessTree:
 
     def end_all(self) -> None:
         """End the command and every descendant, those that changed their session too."""
+        clean_passes = 0  # behind the first look, the child of one that died meanwhile may have come to us
         for _ in range(200):
             descendants = _descendants(os.getpid())
-            if not descendants:
+            clean_passes = 0 if descendants else clean_passes + 1
+            if clean_passes == 2:
                 break
             for pid in descendants:
                 _kill(pid)
             self._reap()
-            time.sleep(0.01)
+            time.sleep(0.01 if descendants else 0)
         self._reap()
 
     def usage(self) -> tuple[float, int | None]:

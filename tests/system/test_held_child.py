@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from tests.conftest import eventually
 
@@ -85,6 +86,26 @@ def test_nothing_that_it_started_is_left(tmp_path: Path) -> None:
         f"stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, {own_session}); print(p.pid)"
     )
     assert held(tmp_path, code) == {"end": "exited", "exit_code": 0}
+    assert not psutil.pid_exists(int((tmp_path / "out").read_text(encoding="utf-8")))
+
+
+OVERSEEN = """
+import itertools, sys
+from llm_loop.system import platform_posix
+looks, real = itertools.count(), platform_posix._descendants
+platform_posix._descendants = lambda pid: [] if next(looks) == int(sys.argv[5]) else real(pid)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a job object ends all that is in it at once")
+@pytest.mark.parametrize("look", [0, 1, 2])
+def test_a_child_that_one_look_misses_is_ended_all_the_same(tmp_path: Path, look: int) -> None:
+    """Its parent may die between the question for our children and the one for the parent's."""
+    code = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']).pid)"
+    (tmp_path / "in").touch()
+    argv = [sys.executable, "-X", "utf8", "-c", OVERSEEN + HOLD, str(tmp_path), "20", code, sys.executable, str(look)]
+    done = subprocess.run(argv, stdout=subprocess.PIPE, timeout=30, check=True)
+    assert json.loads(done.stdout) == {"end": "exited", "exit_code": 0}
     assert not psutil.pid_exists(int((tmp_path / "out").read_text(encoding="utf-8")))
 
 
