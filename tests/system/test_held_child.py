@@ -89,11 +89,38 @@ def test_nothing_that_it_started_is_left(tmp_path: Path) -> None:
     assert not psutil.pid_exists(int((tmp_path / "out").read_text(encoding="utf-8")))
 
 
+RELAY = """
+import os, signal, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+first, until_s = os.getpid(), time.monotonic() + 20
+while os.fork() == 0 and time.monotonic() < until_s:
+    pass
+time.sleep(600 if os.getpid() == first else 0)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a job object ends all that is in it at once")
+def test_what_forks_and_dies_all_the_time_is_ended(tmp_path: Path) -> None:
+    assert held(tmp_path, RELAY, seconds=0.5)["end"] == "deadline"
+    runners: set[int] = set()
+    give_up = time.monotonic() + 0.5
+    while time.monotonic() < give_up:
+        runners |= {int(path.parent.name) for path in Path("/proc").glob("[0-9]*/cmdline") if is_a_runner(path)}
+    assert not runners
+
+
+def is_a_runner(cmdline: Path) -> bool:
+    try:
+        return b"first, until_s = os.getpid()" in cmdline.read_bytes() and cmdline.parent.name != str(os.getpid())
+    except OSError:
+        return False
+
+
 OVERSEEN = """
 import itertools, sys
 from llm_loop.system import platform_posix
 looks, real = itertools.count(), platform_posix._descendants
-platform_posix._descendants = lambda pid: [] if next(looks) == int(sys.argv[5]) else real(pid)
+platform_posix._descendants = lambda pid: {} if next(looks) == int(sys.argv[5]) else real(pid)
 """
 
 
