@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 assert sys.platform != "win32"
 
@@ -242,19 +242,23 @@ class ProcessTree:
             return
 
     def end_all(self) -> None:
-        """End the command and every descendant, those that changed their session too."""
+        """End the command and every descendant, those that changed their session too.
+
+        Whole groups are ended in one call, those of zombies too: what forks and dies all the time outruns any list.
+        """
         clean_passes = 0  # behind the first look, the child of one that died meanwhile may have come to us
         for _ in range(200):
-            descendants = _descendants(os.getpid())
-            clean_passes = 0 if descendants else clean_passes + 1
-            if clean_passes == 2:
-                break
-            for pid, group in descendants.items():
-                _kill_group(group)
+            family = _family(os.getpid())
+            living = [one.pid for one in family if one.lives]
+            clean_passes = 0 if living else clean_passes + 1
+            for group in {one.group for one in family} - {0, 1, os.getpgrp()}:  # to these two it means: to all
+                _kill(group, os.killpg)
+            for pid in living:
                 _kill(pid)
             self._reap()
-            time.sleep(0.01 if descendants else 0)
-        self._reap()
+            if clean_passes == 2:
+                break
+            time.sleep(0.01 if living else 0)
 
     def usage(self) -> tuple[float, int | None]:
         """Return the tree's CPU seconds and its peak memory in bytes (sampled each second)."""
@@ -283,7 +287,7 @@ class ProcessTree:
         self._sampled_at = now
         self._reap()
         page = os.sysconf("SC_PAGE_SIZE")
-        total = sum(_resident_pages(pid) for pid in _descendants(os.getpid())) * page
+        total = sum(_resident_pages(one.pid) for one in _family(os.getpid()) if one.lives) * page
         self._peak_bytes = max(self._peak_bytes, total)
 
 
@@ -329,25 +333,32 @@ def _children(pid: int) -> list[int]:
     return found
 
 
-def _descendants(pid: int) -> dict[int, int]:
-    """Return living descendants (no zombies), children first, each with its process group."""
-    found: dict[int, int] = {}
+class _Relative(NamedTuple):
+    """Hold a descendant: its process id and group, and whether it lives (else it is a zombie)."""
+
+    pid: int
+    group: int
+    lives: bool
+
+
+def _family(pid: int) -> list[_Relative]:
+    """Return the descendants of a process, children first."""
+    found: list[_Relative] = []
     queue: Iterable[int] = _children(pid)
     while queue:
         level = list(queue)
-        found |= {child: group for child in level if (group := _group_of_living(child)) is not None}
+        found += filter(None, map(_relative, level))
         queue = [grandchild for child in level for grandchild in _children(child)]
     return found
 
 
-def _group_of_living(pid: int) -> int | None:
-    """Return the process group of a process; None for a zombie, or when there is none."""
+def _relative(pid: int) -> _Relative | None:
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
     state, _, group, *_ = stat[stat.rindex(")") + 2 :].split()
-    return None if state in "ZX" else int(group)
+    return _Relative(pid, int(group), state not in "ZX")
 
 
 def _resident_pages(pid: int) -> int:
@@ -357,17 +368,8 @@ def _resident_pages(pid: int) -> int:
         return 0
 
 
-def _kill_group(group: int) -> None:
-    """Kill a group but our own in one call: what forks and dies all the time outruns a list of pids."""
+def _kill(number: int, kill: Callable[[int, int], None] = os.kill) -> None:
     try:
-        if group != os.getpgrp():
-            os.killpg(group, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return
-
-
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
+        kill(number, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         return
