@@ -106,6 +106,15 @@ class LoopProcess:
         return [json.loads(line) for line in self.paths.history.read_text(encoding="utf-8").splitlines()]
 
 
+def run_to_the_end(workspace: Path, environ: dict[str, str], *flags: str) -> tuple[LoopProcess, str]:
+    """Run the loop until its limit and return it with what it printed."""
+    with LoopProcess(workspace, environ, *flags) as loop:
+        code, out, err = loop.finish()
+    assert code == 0, err
+    assert "Traceback" not in out + err
+    return loop, out
+
+
 def pid_is_alive(pid: int) -> bool:
     """Tell whether a process lives; a zombie does not."""
     import psutil

@@ -4,30 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from tests.conftest import FAKES, REPOSITORY, command_line, eventually, make_workspace
-from tests.loop_process import LoopProcess, pid_is_alive, script, set_config
+from tests.loop_process import LoopProcess, run_to_the_end, script
 
 Make = Callable[..., Path]
 Environ = dict[str, str]
-
-
-def run_to_the_end(workspace: Path, environ: Environ, *flags: str) -> tuple[LoopProcess, str]:
-    """Run the loop until its limit and return it with what it printed."""
-    with LoopProcess(workspace, environ, *flags) as loop:
-        code, out, err = loop.finish()
-    assert code == 0, err
-    assert "Traceback" not in out + err
-    return loop, out
 
 
 # ---------------------------------------------------------------- the main job
@@ -135,156 +124,6 @@ def test_the_built_in_planner_waits_when_there_is_no_search_space(workspace: Mak
     assert (closing["result"], closing["proposer"]) == ("wait", "builtin")
 
 
-# ---------------------------------------------------------------- refusals, failures, fallbacks
-
-
-def test_a_refused_decision_is_kept_as_made_and_asked_for_once_more(workspace: Make, clean_environ: Environ) -> None:
-    root = workspace()
-    bad = {"command": "rm -rf /", "run_label": "clean-up"}
-    script(root, bad, {"train": "good 0.5"})
-    loop, _ = run_to_the_end(root, clean_environ, "--cycles", "1")
-    (closing,) = loop.events("cycle")
-    refused, taken = closing["proposals"]
-    assert refused["decision"]["command"] == "rm -rf /" and refused["quality_gate"]["blocked"]
-    assert "destructive_command" in refused["quality_gate"]["issues"]
-    assert taken["accepted"] and closing["result"] == "run_command"
-    observation = json.loads(
-        (loop.paths.calls / loop.events("call_intended")[1]["call_id"] / "observation.json").read_text("utf-8")
-    )
-    assert any("destructive_command" in line for line in observation["refusals"])
-    assert "destructive_command" in loop.paths.storyline.read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        pytest.param({"say": "I would rather not."}, marks=pytest.mark.slow),
-        {"say": '{"action": "dance"}'},
-        pytest.param({"exit": 7}, marks=pytest.mark.slow),
-    ],
-)
-def test_an_unusable_worker_is_asked_twice_and_then_the_planner_decides(
-    workspace: Make, clean_environ: Environ, answer: dict[str, object]
-) -> None:
-    root = workspace()
-    script(root, answer)
-    loop, _ = run_to_the_end(root, clean_environ, "--cycles", "1")
-    (closing,) = loop.events("cycle")
-    assert [record["proposer"] for record in closing["proposals"]] == ["command", "command", "builtin"]
-    assert all(record["unusable"] for record in closing["proposals"][:2])
-    assert closing["result"] == "wait"  # no search space here, so the planner has nothing to run
-
-
-@pytest.mark.slow
-def test_a_hung_worker_ends_at_its_deadline(workspace: Make, clean_environ: Environ) -> None:
-    root = workspace(codex_timeout_seconds=5, fallback_planner=False)
-    script(root, {"hang": True}, {"train": "good 0.5"})
-    loop, _ = run_to_the_end(root, clean_environ, "--cycles", "1")
-    first = loop.events("proposal")[0]
-    assert first["call"]["cause"] == "deadline"
-    assert loop.history()[0]["state"] == "completed"
-
-
-@pytest.mark.parametrize(
-    ("mode", "cause"),
-    [
-        ("fail 3", "exit_code_3"),
-        pytest.param("no_result", "no_result", marks=pytest.mark.slow),
-        pytest.param("nan", "non_finite_metric", marks=pytest.mark.slow),
-        pytest.param("bad_result", "invalid_result", marks=pytest.mark.slow),
-        pytest.param("nan_result", "invalid_result", marks=pytest.mark.slow),
-    ],
-)
-def test_a_failed_training_is_named_and_the_loop_goes_on(
-    workspace: Make, clean_environ: Environ, mode: str, cause: str
-) -> None:
-    root = workspace()
-    script(root, {"train": mode}, {"train": "good 0.5"})
-    loop, _ = run_to_the_end(root, clean_environ, "--cycles", "2")
-    failed, good = loop.history()
-    state = "failed" if cause == "non_finite_metric" else "needs_human"
-    assert (failed["state"], failed["cause"], failed["result"]) == (state, cause, None)
-    assert good["state"] == "completed"
-
-
-@pytest.mark.slow
-def test_a_program_that_is_not_there_is_a_failed_start(workspace: Make, clean_environ: Environ) -> None:
-    root = workspace()
-    script(root, {"command": "no-such-program --train", "run_label": "ghost"})
-    loop, _ = run_to_the_end(root, clean_environ, "--cycles", "1")
-    (row,) = loop.history()
-    assert (row["state"], row["cause"], row["attempts"]) == ("needs_human", "program_missing", 0)
-    assert "no-such-program" in loop.events("run_ended")[0]["detail"]
-
-
-@pytest.mark.parametrize(
-    "mode",
-    [
-        pytest.param("binary 0.4", marks=pytest.mark.slow),
-        pytest.param("printed", marks=pytest.mark.slow),
-        "foreign 0.25",
-    ],
-)
-def test_foreign_and_odd_trainers_have_results(workspace: Make, clean_environ: Environ, mode: str) -> None:
-    root = workspace(metrics_path="out/metrics.json")
-    script(root, {"train": mode})
-    loop, _ = run_to_the_end(root, clean_environ, "--cycles", "1")
-    assert loop.history()[0]["result"]["value"] == {"binary": 0.4, "printed": 0.3, "foreign": 0.25}[mode.split()[0]]
-
-
-@pytest.mark.slow
-def test_an_old_foreign_result_is_not_taken_for_a_new_one(workspace: Make, clean_environ: Environ) -> None:
-    root = workspace(metrics_path="out/metrics.json")
-    (root / "repo" / "out").mkdir()
-    old = {"history": [{"epoch": 1, "val_log_loss": 0.01}]}
-    (root / "repo" / "out" / "metrics.json").write_text(json.dumps(old), encoding="utf-8")
-    script(root, {"train": "no_result"})
-    loop, _ = run_to_the_end(root, clean_environ, "--cycles", "1")
-    assert loop.history()[0]["cause"] == "no_result"
-
-
-@pytest.mark.slow
-def test_a_stop_pattern_ends_the_whole_run(workspace: Make, clean_environ: Environ) -> None:
-    root = workspace()
-    script(root, {"train": "pattern", "stop_patterns": ["diverged"]})
-    loop, _ = run_to_the_end(root, clean_environ, "--cycles", "1")
-    assert (loop.history()[0]["state"], loop.history()[0]["cause"]) == ("failed", "pattern:diverged")
-
-
-@pytest.mark.slow
-def test_silence_ends_a_run_as_a_stall(workspace: Make, clean_environ: Environ) -> None:
-    root = workspace(stall_seconds=1)
-    script(root, {"train": "silent"})
-    loop, _ = run_to_the_end(root, clean_environ, "--cycles", "1")
-    assert (loop.history()[0]["state"], loop.history()[0]["cause"]) == ("needs_human", "stall")
-
-
-def test_a_stubborn_run_is_ended_with_everything_it_started(workspace: Make, clean_environ: Environ) -> None:
-    root = workspace(stop_grace_seconds=1)
-    script(root, {"train": "family"})
-    with LoopProcess(root, clean_environ) as loop:
-        loop.wait_for("attempt_started")
-        metrics = loop.paths.attempt("R0001", 1) / "metrics.jsonl"
-        eventually(metrics.exists)
-        tag = loop.events("attempt_intended")[0]["attempt"]["tag"]
-        assert tagged(tag)
-        loop.interrupt()
-        assert loop.finish()[0] == 0
-        assert not tagged(tag)
-
-
-def tagged(tag: str) -> list[int]:
-    """Return the processes that carry a run's tag."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("LLM_LOOP_RUN") == tag and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process.pid)
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-    return found
-
-
 # ---------------------------------------------------------------- the mentor
 
 
@@ -332,156 +171,6 @@ def test_a_refused_suggestion_leaves_the_workers_decision(workspace: Make, clean
     loop, _ = run_to_the_end(root, clean_environ, "--cycles", "1")
     assert loop.history()[0]["label"] == "mine"
     assert not loop.events("cycle")[0]["codex"]["mentor"]["applied"]
-
-
-# ---------------------------------------------------------------- gestures
-
-
-def test_stop_returns_when_the_loop_is_gone(workspace: Make, clean_environ: Environ) -> None:
-    root = workspace()
-    script(root, {"train": "polite"})
-    with LoopProcess(root, clean_environ) as loop:
-        started = loop.wait_for("attempt_started")
-        stop = [sys.executable, "-m", "llm_loop", "--workspace", str(root), "stop"]
-        done = subprocess.run(stop, env=clean_environ, capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, done.stderr
-        assert not pid_is_alive(started["pid"])
-        assert loop.finish(5)[0] == 0
-    assert loop.history()[0]["cause"] == "daemon_stop"
-    assert not loop.paths.stop_daemon.exists()
-    beat = json.loads(loop.paths.heartbeat.read_text(encoding="utf-8"))
-    assert (beat["daemon_status"], beat["reason"]) == ("stopped", "stopped on request")
-
-
-@pytest.mark.slow
-def test_stop_can_leave_the_run_and_the_next_start_adopts_it(workspace: Make, clean_environ: Environ) -> None:
-    root = workspace()
-    script(root, {"train": "polite"})
-    with LoopProcess(root, clean_environ) as loop:
-        started = loop.wait_for("attempt_started")
-        loop.until_trains("R0001")
-        loop.paths.stop_daemon.write_text("leave-run", encoding="utf-8")
-        assert loop.finish()[0] == 0
-        assert pid_is_alive(started["pid"])
-        loop.start()
-        loop.wait_for("run_adopted")
-        loop.paths.stop_current_run.write_bytes("R0001\r\n".encode("utf-16"))  # as PowerShell 5.1 writes it
-        ended = loop.wait_for("run_ended")
-        assert ended["result"]["stopped_early"]
-        assert len(loop.events("attempt_intended")) - len(loop.events("run_staged")) <= 0
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM; log-off is tested at the console handler")
-def test_sigterm_interrupts_runs_and_the_next_start_resumes_them(workspace: Make, clean_environ: Environ) -> None:
-    root = workspace()
-    script(root, {"train": "resumable"})
-    with LoopProcess(root, clean_environ) as loop:
-        for attempt in (1, 2):
-            assert loop.wait_for("attempt_started", attempt)["run_id"] == "R0001"
-            eventually((loop.paths.attempt("R0001", attempt) / "last.pt").exists)
-            loop.send(signal.SIGTERM)
-            assert loop.finish()[0] == 0
-            assert loop.events("run_moved")[-1]["state"] == "interrupted"
-            assert not loop.history()
-            loop.start()
-        row = loop.wait_for("run_ended")["row"]
-        assert (row["state"], row["attempts"], row["result"]["epochs_run"]) == ("completed", 3, 3)
-        loop.interrupt()
-        assert loop.finish()[0] == 0
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGHUP; closing is tested at the console handler")
-def test_a_closed_window_leaves_the_run(workspace: Make, clean_environ: Environ) -> None:
-    root = workspace()
-    script(root, {"train": "polite"})
-    with LoopProcess(root, clean_environ) as loop:
-        started = loop.wait_for("attempt_started")
-        loop.send(signal.SIGHUP)
-        assert loop.finish()[0] == 0
-        assert pid_is_alive(started["pid"])
-        loop.start()
-        loop.wait_for("run_adopted")
-
-
-def test_a_killed_daemon_loses_nothing_and_starts_nothing_twice(workspace: Make, clean_environ: Environ) -> None:
-    root = workspace()
-    script(root, {"train": "polite"}, {"train": "good 0.4"})
-    with LoopProcess(root, clean_environ, "--cycles", "2") as loop:
-        loop.wait_for("attempt_started")
-        loop.until_trains("R0001")
-        loop.kill()
-        (loop.paths.attempt("R0001", 1) / "STOP").touch()
-        eventually((loop.paths.attempt("R0001", 1) / "exit.json").exists)
-        loop.start()
-        loop.wait_for("run_ended", 2)
-        loop.interrupt()
-        loop.finish()
-    assert [row["run_id"] for row in loop.history()[:2]] == ["R0001", "R0002"]
-    attempts = [(event["run_id"], event["attempt"]["number"]) for event in loop.events("attempt_intended")]
-    assert attempts[:2] == [("R0001", 1), ("R0002", 1)] and len(attempts) == len(set(attempts))
-
-
-def test_a_killed_keeper_costs_an_attempt_and_not_the_run(workspace: Make, clean_environ: Environ) -> None:
-    root = workspace()
-    script(root, {"train": "polite"})
-    with LoopProcess(root, clean_environ) as loop:
-        loop.wait_for("attempt_started")
-        started = json.loads((loop.paths.attempt("R0001", 1) / "started.json").read_text(encoding="utf-8"))
-        psutil.Process(started["keeper_pid"]).kill()
-        second = loop.wait_for("attempt_started", 2)
-        assert second["run_id"] == "R0001"
-        assert loop.events("attempt_ended")[0]["cause"] == "lost"
-        assert not pid_is_alive(started["pid"])
-
-
-def test_pause_holds_launches_and_resume_lets_them_go(workspace: Make, clean_environ: Environ) -> None:
-    root = workspace()
-    script(root, {"train": "good 0.5"})
-    (root / ".llm_loop").mkdir()
-    (root / ".llm_loop" / "PAUSE").touch()
-    with LoopProcess(root, clean_environ, "--cycles", "1") as loop:
-        loop.wait_for("run_staged")
-        loop.wait_for("paused")
-        assert not loop.events("attempt_intended")
-        loop.paths.pause.unlink()
-        assert loop.finish()[0] == 0
-    assert loop.history()[0]["state"] == "completed"
-    (began,), (over,) = loop.events("paused"), loop.events("resumed")
-    assert 0 <= over["monotonic_s"] - began["monotonic_s"] < 60
-
-
-@pytest.mark.slow
-def test_a_second_daemon_says_who_holds_the_workspace(workspace: Make, clean_environ: Environ) -> None:
-    root = workspace()
-    script(root, {"action": "wait"})
-    with LoopProcess(root, clean_environ) as loop:
-        eventually(loop.paths.heartbeat.exists)
-        pid = json.loads(loop.paths.heartbeat.read_text(encoding="utf-8"))["pid"]
-        with LoopProcess(root, clean_environ) as second:
-            code, out, err = second.finish()
-        assert code == 3 and f"pid {pid}" in err and not out
-        loop.interrupt()
-        assert loop.finish()[0] == 0
-
-
-@pytest.mark.slow
-def test_worker_decisions_wait_and_shutdown(workspace: Make, clean_environ: Environ) -> None:
-    root = workspace()
-    script(root, {"action": "shutdown_daemon"})
-    loop, out = run_to_the_end(root, clean_environ)
-    assert loop.events("cycle")[0]["result"] == "daemon_stop_requested"
-    assert "stopped on request" in out
-
-
-@pytest.mark.slow
-def test_a_worker_can_stop_the_run_that_trains(workspace: Make, clean_environ: Environ) -> None:
-    root = workspace()
-    script(root, {"train": "polite"}, {"action": "stop_current_run"}, {"train": "good 0.5"})
-    loop, _ = run_to_the_end(root, clean_environ, "--cycles", "3")
-    assert loop.history()[0]["cause"] == "stop_current_run"
-    results = sorted(event["result"] for event in loop.events("cycle"))
-    assert results == ["run_command", "run_command", "stop_current_run"]
 
 
 # ---------------------------------------------------------------- limits
@@ -538,41 +227,6 @@ def test_run_minutes_ends_the_loop_politely(workspace: Make, clean_environ: Envi
     loop, out = run_to_the_end(root, clean_environ, "--run-minutes", "0.3")
     assert "minutes are over (--run-minutes)" in out
     assert loop.history()[0]["result"]["stopped_early"]
-
-
-# ---------------------------------------------------------------- people's files
-
-
-@pytest.mark.slow
-def test_a_changed_configuration_is_taken_up_and_a_broken_one_is_not(workspace: Make, clean_environ: Environ) -> None:
-    root = workspace()
-    script(root, {"action": "wait"})
-    with LoopProcess(root, clean_environ) as loop:
-        loop.wait_for("cycle")
-        set_config(root, max_parallel_runs=2)
-        assert loop.wait_for("config_changed")["keys"] == ["max_parallel_runs"]
-        (root / "config" / "daemon_config.json").write_text('{"max_parallel_runs": 2,}', encoding="utf-8")
-        assert "daemon_config.json" in loop.wait_for("config_refused")["why"]
-        assert loop.process.poll() is None
-        loop.interrupt()
-        loop.finish()
-
-
-@pytest.mark.slow
-def test_a_hand_edited_todo_is_journaled_whole_and_kept(workspace: Make, clean_environ: Environ) -> None:
-    root = workspace()
-    new = "Compare two larger learning rates with warmup on the digits"
-    keep = {"todo_new": [new], "notes_update": "n", "data_exploration_update": "", "resolve_shared_todo_ids": []}
-    script(root, {"action": "wait"}, {"train": "good 0.5", "housekeeping": keep})
-    with LoopProcess(root, clean_environ, "--cycles", "2") as loop:
-        loop.wait_for("cycle")
-        mine = "# Shared TODO\n\n- [ ] Ask the radiologist about the odd label in folder seven\n"
-        loop.paths.shared_todo.write_text(mine, encoding="utf-8", newline="\n")
-        edit = loop.wait_for("human_edit")
-        assert (edit["text"], edit["path"]) == (mine, ".llm_loop/artifacts/shared_todo.md")
-        assert loop.finish()[0] == 0  # the edit woke the worker: no wait of five seconds and more
-    text = loop.paths.shared_todo.read_text(encoding="utf-8")
-    assert "Ask the radiologist" in text and "[C0002-W01]" in text and new in text
 
 
 # ---------------------------------------------------------------- bad starts

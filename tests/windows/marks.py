@@ -69,11 +69,11 @@ ON_WINDOWS = (
     # a whole loop takes seconds to start there: those tests of it in which the system has a say, and which are no part
     # of the main job
     "tests/test_daemon.py::test_works_in_a_folder_with_a_hostile_name",
-    "tests/test_daemon.py::test_a_hung_worker_ends_at_its_deadline",
-    "tests/test_daemon.py::test_a_program_that_is_not_there_is_a_failed_start",
-    "tests/test_daemon.py::test_silence_ends_a_run_as_a_stall",
-    "tests/test_daemon.py::test_a_stubborn_run_is_ended_with_everything_it_started",
-    "tests/test_daemon.py::test_a_killed_keeper_costs_an_attempt_and_not_the_run",
+    "tests/test_failures.py::test_a_hung_worker_ends_at_its_deadline",
+    "tests/test_failures.py::test_a_program_that_is_not_there_is_a_failed_start",
+    "tests/test_failures.py::test_silence_ends_a_run_as_a_stall",
+    "tests/test_failures.py::test_a_stubborn_run_is_ended_with_everything_it_started",
+    "tests/test_gestures.py::test_a_killed_keeper_costs_an_attempt_and_not_the_run",
     # importing torch takes long under Wine: of the trainer a small sample
     "tests/trainer/test_command.py::test_a_training_leaves_its_files",
     "tests/trainer/test_command.py::test_every_epoch_is_a_line_on_disk_and_on_screen",
